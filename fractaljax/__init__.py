@@ -1,0 +1,1 @@
+"""Fractal generative models of piano rolls, in JAX."""

@@ -1,0 +1,148 @@
+"""The frozen description of a model: what every module is built from."""
+
+import dataclasses
+
+from fractaljax.errors import UserError
+from fractaljax.music.attributes import num_ids
+from fractaljax.music.codec import Codec
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+  """One split: a region of the previous level's patch size becomes a grid of this level's patches.
+
+  Attributes:
+    patch: size of this level's patches, (pitches, steps).
+    generator: 'ar', patches one after another, or 'mar', patches in random order.
+    scan: order of the patches of an AR level: 'time', all pitches of a column before the next
+      column, or 'pitch', all columns of a row before the next row.
+    width: channels of the trunk.
+    depth: transformer blocks.
+    heads: attention heads; width must be a multiple.
+    dropout: rate on the outputs of attention and MLP, in training.
+    mask: distribution of the MAR mask ratio in training, 'normal' (truncated) or 'uniform'.
+    mask_mean: mean of the normal before truncation.
+    mask_std: its standard deviation.
+    iterations: MAR sampling iterations a region; more than there are patches means one each.
+  """
+
+  patch: tuple[int, int]
+  generator: str
+  scan: str
+  width: int
+  depth: int
+  heads: int
+  dropout: float
+  mask: str
+  mask_mean: float
+  mask_std: float
+  iterations: int
+
+  @property
+  def causal(self) -> bool:
+    return self.generator == 'ar'
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+  """A fractal model.
+
+  Attributes:
+    codec: token codec; its pitches are the rows of the roll.
+    levels: from the coarsest to single cells.
+    capacities: for every level but the last, the share of all its patches in a roll that training
+      can expand. Occupied patches beyond it are dropped at random and the rest reweighted.
+    gate: whether empty patches cost one bit and nothing below (False: the dense model).
+    halo: steps before a patch, in its own pitch rows, that it is told of; 0 switches it off.
+    head_width: channels of the value head.
+    head_depth: its hidden layers.
+    qk_norm: RMS-normalise queries and keys.
+    phrase_bars: period of the bar embedding, in bars.
+    attributes: names of the global attributes that condition the first level.
+    cond_drop: probability that training hides an attribute.
+    dtype: compute type, 'float32' or 'bfloat16'; parameters and logits are float32.
+  """
+
+  codec: Codec
+  levels: tuple[Level, ...]
+  capacities: tuple[float, ...]
+  gate: bool
+  halo: int
+  head_width: int
+  head_depth: int
+  qk_norm: bool
+  phrase_bars: int
+  attributes: tuple[str, ...]
+  cond_drop: float
+  dtype: str
+
+  def __post_init__(self):
+    _check_model(self)
+
+  @property
+  def exact(self) -> bool:
+    """Whether the likelihood is exact (every level AR) and not a bound."""
+    return all(level.causal for level in self.levels)
+
+  def check_steps(self, num_steps: int, name: str):
+    """Raises UserError unless the first patch divides `num_steps`, called `name` in the message."""
+    step = self.levels[0].patch[1]
+    if num_steps <= 0 or num_steps % step:
+      near = max(step, num_steps // step * step)
+      raise UserError(
+        f'{name}={num_steps} is not a multiple of {step}, the steps of the first patch; try {near}'
+      )
+
+
+def _require(condition: bool, key: str, value, remedy: str):
+  if not condition:
+    raise UserError(f'config.model.{key}={value}: {remedy}')
+
+
+def _check_model(config: ModelConfig):
+  num_pitches = config.codec.num_pitches
+  _require(len(config.levels) > 0, 'levels', config.levels, 'give at least one level')
+  outer = (num_pitches, None)
+  for i, level in enumerate(config.levels):
+    _check_level(level, outer, f'levels[{i}]')
+    outer = level.patch
+  _require(outer == (1, 1), f'levels[{i}].patch', outer, 'the last patch must be one cell, (1, 1)')
+  _require(
+    len(config.capacities) == len(config.levels) - 1 and all(0 < c <= 1 for c in config.capacities),
+    'capacities',
+    config.capacities,
+    'give one share in (0, 1] for every level but the last',
+  )
+  _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
+  _require(config.head_width > 0, 'head_width', config.head_width, 'must be positive')
+  _require(config.head_depth >= 0, 'head_depth', config.head_depth, 'must be 0 or more')
+  _require(config.phrase_bars > 0, 'phrase_bars', config.phrase_bars, 'must be positive')
+  _require(0 <= config.cond_drop <= 1, 'cond_drop', config.cond_drop, 'must be in [0, 1]')
+  known_types = ('float32', 'bfloat16')
+  _require(config.dtype in known_types, 'dtype', config.dtype, f'choose one of {known_types}')
+  for name in config.attributes:
+    num_ids(name)
+
+
+def _check_level(level: Level, outer, key: str):
+  patch_p, patch_t = level.patch
+  outer_p, outer_t = outer
+  _require(
+    min(level.patch) > 0 and outer_p % patch_p == 0 and (outer_t or patch_t) % patch_t == 0,
+    f'{key}.patch',
+    level.patch,
+    f'must divide what it splits, {outer_p} pitches' + (f' x {outer_t} steps' if outer_t else ''),
+  )
+  _require(level.generator in ('ar', 'mar'), f'{key}.generator', level.generator, "'ar' or 'mar'")
+  _require(level.scan in ('time', 'pitch'), f'{key}.scan', level.scan, "'time' or 'pitch'")
+  _require(level.mask in ('normal', 'uniform'), f'{key}.mask', level.mask, "'normal' or 'uniform'")
+  for name in ('width', 'depth', 'heads', 'iterations', 'mask_std'):
+    _require(getattr(level, name) > 0, f'{key}.{name}', getattr(level, name), 'must be positive')
+  _require(
+    level.width % level.heads == 0,
+    f'{key}.width',
+    level.width,
+    f'must be a multiple of its heads ({level.heads})',
+  )
+  _require(0 <= level.dropout < 1, f'{key}.dropout', level.dropout, 'must be in [0, 1)')
+  _require(0 <= level.mask_mean <= 1, f'{key}.mask_mean', level.mask_mean, 'must be in [0, 1]')

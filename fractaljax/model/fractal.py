@@ -1,0 +1,175 @@
+"""The recursion: levels split what the level before found occupied, down to cells."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fractaljax.model import trunk
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.masking import training_mask
+from fractaljax.model.occupancy import gather, is_sounding
+from fractaljax.model.patches import Grid
+from fractaljax.model.region import Region, children, hide, whole_roll
+from fractaljax.model.split import Split
+from fractaljax.music.crop import Crop
+
+
+class LevelLoss(NamedTuple):
+  """Sums over a batch for one level.
+
+  Attributes:
+    nats: negative log likelihood of its decisions (gates, or values at the last level).
+    num_scored: decisions that were scored.
+    num_open: patches that were to be expanded.
+    num_dropped: those among them that did not fit the capacity.
+  """
+
+  nats: jax.Array
+  num_scored: jax.Array
+  num_open: jax.Array
+  num_dropped: jax.Array
+
+
+class Fractal(nn.Module):
+  """A distribution over piano rolls.
+
+  The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
+  levels are AR and nothing was dropped, else as a bound averaged over random orders (the
+  order-agnostic bound of Hoogeboom et al. 2022).
+  """
+
+  config: ModelConfig
+
+  def setup(self):
+    self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
+
+  def __call__(
+    self, crop: Crop, train: bool, capacities: tuple[int, ...] | None = None
+  ) -> tuple[LevelLoss, ...]:
+    """Scores a batch of crops, one `LevelLoss` a level.
+
+    Args:
+      crop: the batch.
+      train: with dropout, dropped attributes and masks from each level's own distribution.
+        Otherwise masks are uniform over counts, which makes the loss a bound.
+      capacities: patches that each level but the last can expand; None for the config's shares.
+    """
+    if train and self.config.attributes:
+      crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
+    region = whole_roll(crop, self.config.codec)
+    weight_N = jnp.ones(region.row_N.shape)
+    capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
+    losses = []
+    for split, capacity in zip(self.splits, (*capacities, 0), strict=True):
+      loss, region, weight_N = self._level(split, region, weight_N, capacity, train)
+      losses.append(loss)
+    return tuple(losses)
+
+  def _level(self, split: Split, region: Region, weight_N, capacity: int, train: bool):
+    """Scores one level; returns its loss, and regions and weights for the next."""
+    grid = split.grid(region)
+    occupied_NxL, open_NxL = patch_states(region, grid, self.config)
+    if split.level.causal:
+      scored_NxL, seen_NxPxW = open_NxL, region.canvas_NxPxW
+    else:
+      level = split.level if train else dataclasses.replace(split.level, mask='uniform')
+      scored_NxL = training_mask(self.make_rng('mask'), level, open_NxL)
+      seen_NxPxW = hide(region, grid, scored_NxL, self.config.codec)
+      weight_N *= open_NxL.sum(axis=1) / jnp.maximum(scored_NxL.sum(axis=1), 1)
+    y_NxLxD = split(region, seen_NxPxW, train)
+
+    forced_NxL = jnp.zeros_like(open_NxL)
+    if self.config.gate and split.index:
+      forced_NxL = _is_forced(split.level.causal, scored_NxL, occupied_NxL)
+    nats_NxL = jnp.zeros(open_NxL.shape)
+    if split.is_last:
+      token_NxL = grid.split(region.tokens_NxPxT)[..., 0, 0]
+      nats_NxL = value_nats(split.logits(y_NxLxD), token_NxL, forced_NxL)
+    elif self.config.gate:
+      nats_NxL = gate_nats(split.logits(y_NxLxD), occupied_NxL, forced_NxL)
+    weight_NxL = weight_N[:, None] * scored_NxL
+    nats, num_scored = (weight_NxL * nats_NxL).sum(), (weight_NxL > 0).sum()
+    if split.is_last:
+      return LevelLoss(nats, num_scored, jnp.zeros(()), jnp.zeros(())), None, None
+
+    chosen_NxL = (weight_NxL > 0) & (occupied_NxL | (not self.config.gate))
+    rng = self.make_rng('mask') if train else None
+    gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
+    cond_NxLxC = split.condition(y_NxLxD, grid)
+    cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
+    region = children(region, grid, seen_NxPxW, gathered.flat_K, cond_KxC)
+    loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped)
+    return loss, region, weight_NxL.reshape(-1)[gathered.flat_K] * gathered.weight_K
+
+  def _drop_attributes(self, ids_BxA):
+    keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
+    return jnp.where(keep, ids_BxA, 0)
+
+  def place(self, index: int, region: Region):
+    """`Split.place` of level `index`, for the sampler."""
+    return self.splits[index].place(region, self.splits[index].grid(region))
+
+  def step(self, index: int, place_NxLxD, canvas_NxPxW, grid: Grid, cache, i):
+    """One patch of AR level `index`: logits (N, 1, ...), its children's condition, the cache."""
+    split = self.splits[index]
+    y_Nx1xD, cache = split.step(place_NxLxD, canvas_NxPxW, grid, cache, i)
+    return self._decision(split, y_Nx1xD), y_Nx1xD, cache
+
+  def predict(self, index: int, region: Region, seen_NxPxW):
+    """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""
+    split = self.splits[index]
+    y_NxLxD = split(region, seen_NxPxW, train=False)
+    return self._decision(split, y_NxLxD), split.condition(y_NxLxD, split.grid(region))
+
+  def _decision(self, split: Split, y_NxLxD):
+    """Logits of values or gates; None where every patch is expanded without being asked."""
+    return split.logits(y_NxLxD) if split.is_last or self.config.gate else None
+
+
+def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[int, ...]:
+  """The config's capacities as numbers of patches in a batch; all if there is no gate."""
+  cells = batch * num_steps * config.codec.num_pitches
+  return tuple(
+    math.ceil((share if config.gate else 1.0) * cells / math.prod(level.patch))
+    for share, level in zip(config.capacities, config.levels[:-1], strict=True)
+  )
+
+
+def empty_cache(config: ModelConfig, index: int, num: int, length: int):
+  """Caches for `step` of level `index`: `num` regions of `length` patches."""
+  return trunk.empty_cache(config.levels[index], num, length, config.dtype)
+
+
+def patch_states(region: Region, grid: Grid, config: ModelConfig):
+  """Which patches of each region have a note in them, and which are not all padding: two (N, L)."""
+  sounding_NxPxT = is_sounding(region.tokens_NxPxT, config.codec.num_values)
+  open_NxC = region.valid_NxT.reshape(-1, grid.cols, grid.patch[1]).any(axis=2)
+  return grid.split(sounding_NxPxT).any(axis=(2, 3)), open_NxC[:, jnp.asarray(grid.col_L)]
+
+
+def value_nats(logits_NxLxV, token_NxL, forced_NxL):
+  """-log p of the tokens; where forced, silence is impossible."""
+  # A large finite number: unused places may hold silence, and must give 0 * finite.
+  silence_NxL = jnp.where(forced_NxL, -1e9, logits_NxLxV[..., 0])
+  logp_NxLxV = jax.nn.log_softmax(logits_NxLxV.at[..., 0].set(silence_NxL))
+  return -jnp.take_along_axis(logp_NxLxV, token_NxL[..., None], axis=-1, mode='clip')[..., 0]
+
+
+def gate_nats(logit_NxL, occupied_NxL, forced_NxL):
+  """-log p of the gates; a forced one is certain."""
+  nats_NxL = jax.nn.softplus(jnp.where(occupied_NxL, -logit_NxL, logit_NxL))
+  return jnp.where(forced_NxL, 0.0, nats_NxL)
+
+
+def _is_forced(causal: bool, scored_NxL, occupied_NxL):
+  """True for the patch that must be occupied since it is the last and all before it are empty."""
+  if causal:
+    before_NxL = jnp.cumsum(occupied_NxL, axis=1) - occupied_NxL
+    left_NxL = jnp.cumsum(scored_NxL[:, ::-1], axis=1)[:, ::-1]
+    return scored_NxL & (before_NxL == 0) & (left_NxL == 1)
+  seen_N = (occupied_NxL & ~scored_NxL).any(axis=1)
+  return scored_NxL & ~seen_N[:, None] & (scored_NxL.sum(axis=1) == 1)[:, None]

@@ -1,0 +1,84 @@
+"""Decisions: from logits and uniform numbers to gates and values, with their log probability."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fractaljax.model.occupancy import not_all_empty
+
+
+class Gates(NamedTuple):
+  """Whether each of A patches is occupied.
+
+  Attributes:
+    bit_NxA: the decision.
+    prob_NxA: the probability of being occupied that it was drawn with.
+  """
+
+  bit_NxA: jax.Array
+  prob_NxA: jax.Array
+
+
+def temper(logits, temperature):
+  """Divides by the temperature; 0 leaves only the largest, to the precision of float32."""
+  return logits / jnp.maximum(temperature, 1e-6)
+
+
+def choose_occupied(logit_NxA, uniform_NxA, member_NxA, must_N, target_NxA=None) -> Gates:
+  """Draws which of the patches are occupied, at least one where `must_N`.
+
+  With `target_NxA` nothing is drawn: the targets are taken, with the probability they would have.
+  """
+  prob_NxA = jax.nn.sigmoid(logit_NxA)
+  first_NxA = not_all_empty(prob_NxA, member_NxA, must_N)
+  hit_NxA = member_NxA & (uniform_NxA < first_NxA if target_NxA is None else target_NxA)
+  if hit_NxA.shape[1] == 1:
+    return Gates(hit_NxA, first_NxA)
+  # Until the first one that is occupied the condition counts; after it the others are free.
+  any_before_NxA = jnp.cumsum(hit_NxA, axis=1) - hit_NxA > 0
+  used_NxA = jnp.where(any_before_NxA, prob_NxA, first_NxA)
+  bit_NxA = member_NxA & (uniform_NxA < used_NxA if target_NxA is None else target_NxA)
+  return Gates(bit_NxA, used_NxA)
+
+
+def gate_logp(gates: Gates, member_NxA):
+  """Log probability of the members' gates, (N, A), 0 for the others."""
+  prob_NxA = jnp.where(gates.bit_NxA, gates.prob_NxA, 1 - gates.prob_NxA)
+  return jnp.where(member_NxA, jnp.log(prob_NxA), 0.0)
+
+
+def choose_value(logits_NxAxV, gates: Gates, uniform_NxA):
+  """Values of cells given which are not silent, by the inverse of the distribution function.
+
+  The uniform number that decided on silence is used again: below the probability of sound it is
+  uniform there, and so it picks the value.
+  """
+  probs_NxAxV = jax.nn.softmax(logits_NxAxV[..., 1:])
+  if probs_NxAxV.shape[-1] == 1:
+    return gates.bit_NxA.astype(jnp.int32)
+  rest_NxA = uniform_NxA / jnp.maximum(gates.prob_NxA, 1e-30)
+  below_NxA = (jnp.cumsum(probs_NxAxV, axis=-1) <= rest_NxA[..., None]).sum(axis=-1)
+  value_NxA = 1 + jnp.minimum(below_NxA, probs_NxAxV.shape[-1] - 1)
+  return jnp.where(gates.bit_NxA, value_NxA, 0)
+
+
+def value_logp(logits_NxAxV, gates: Gates, token_NxA):
+  """Log probability of the values of cells that are not silent, given that, (N, A)."""
+  logp_NxAxV = jax.nn.log_softmax(logits_NxAxV[..., 1:])
+  index_NxA = jnp.maximum(token_NxA - 1, 0)
+  logp_NxA = jnp.take_along_axis(logp_NxAxV, index_NxA[..., None], axis=-1, mode='clip')[..., 0]
+  return jnp.where(gates.bit_NxA, logp_NxA, 0.0)
+
+
+def nucleus(logits_xV, top_p):
+  """Lowers all logits outside the smallest set of values with probability `top_p`.
+
+  (Holtzman et al. 2020.) They are lowered by a large number, not to minus infinity, so that a
+  cell that must not be silent still finds its most probable note.
+  """
+  sorted_xV = -jnp.sort(-logits_xV, axis=-1)
+  probs_xV = jax.nn.softmax(sorted_xV)
+  before_xV = jnp.cumsum(probs_xV, axis=-1) - probs_xV
+  lowest_x1 = jnp.min(jnp.where(before_xV < top_p, sorted_xV, jnp.inf), axis=-1, keepdims=True)
+  return jnp.where(logits_xV >= lowest_x1, logits_xV, logits_xV - 1e9)

@@ -1,0 +1,80 @@
+"""A job: regions that one level is to fill, with all that is decided beforehand."""
+
+from typing import NamedTuple
+
+import jax
+
+from fractaljax.model import patches
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.patches import Grid
+from fractaljax.model.region import Region, children
+
+
+class Noise(NamedTuple):
+  """All the chance in a sample: one uniform number for every decision there could be.
+
+  It belongs to the place of the decision, so a sample does not depend on its neighbours in a
+  batch, nor on how occupied patches are gathered into chunks.
+
+  Attributes:
+    choice: for each level from this one on, float32 (N, rows, cols) for the patches of the region.
+    order: the same, for the random orders of MAR levels.
+  """
+
+  choice: tuple[jax.Array, ...]
+  order: tuple[jax.Array, ...]
+
+
+class Job(NamedTuple):
+  """N regions to be filled.
+
+  Attributes:
+    region: what is known; cells to be generated are `unknown`. Guided, its `cond` has 2 N rows,
+      with the attributes and without.
+    noise: see `Noise`.
+    scale_N: guidance scale.
+    target_NxPxT: tokens to score instead of drawing, or None.
+  """
+
+  region: Region
+  noise: Noise
+  scale_N: jax.Array
+  target_NxPxT: jax.Array | None
+
+  def with_canvas(self, canvas_NxPxW) -> 'Job':
+    return self._replace(region=self.region._replace(canvas_NxPxW=canvas_NxPxW))
+
+
+def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
+  """Noise for whole rolls, one key a roll."""
+
+  def field(key, number, patch):
+    shape = (config.codec.num_pitches // patch[0], num_steps // patch[1])
+    return jax.random.uniform(jax.random.fold_in(key, number), shape)
+
+  fields = [
+    jax.vmap(lambda key, n=n, level=level: field(key, n, level.patch))(keys_B)
+    for n, level in enumerate(2 * config.levels)
+  ]
+  return Noise(tuple(fields[: len(config.levels)]), tuple(fields[len(config.levels) :]))
+
+
+def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_C, cond) -> Job:
+  """The patches `flat_C` of level `index`, as a job for the next level."""
+  n_C, row_C, col_C = grid.corners(flat_C)
+
+  def noise(fields):
+    cuts = []
+    for x_NxRxC, level in zip(fields[1:], config.levels[index + 1 :], strict=True):
+      (p, t), (child_p, child_t) = grid.patch, level.patch
+      size = (p // child_p, t // child_t)
+      cuts.append(patches.cut(x_NxRxC, n_C, row_C // child_p, col_C // child_t, size))
+    return tuple(cuts)
+
+  target = job.target_NxPxT
+  return Job(
+    children(job.region, grid, seen, flat_C, cond),
+    Noise(noise(job.noise.choice), noise(job.noise.order)),
+    job.scale_N[n_C],
+    None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
+  )

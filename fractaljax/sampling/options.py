@@ -1,0 +1,54 @@
+"""What a caller can ask of the sampler."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fractaljax.model.config import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What fixes the compiled program.
+
+  Attributes:
+    chunk: occupied patches that are expanded together, at most.
+    nucleus: whether `Knobs.top_p` is applied.
+    guided: whether classifier-free guidance is applied (twice the work).
+    rising: let the guidance grow linearly over the roll, from nothing to its full scale.
+  """
+
+  chunk: int = 8
+  nucleus: bool = False
+  guided: bool = False
+  rising: bool = False
+
+
+class Knobs(NamedTuple):
+  """What can be turned without compiling again.
+
+  Attributes:
+    temperature_L: divides the logits of each level; 1 is the model, 0 takes the most probable.
+    gate_bias: added to the logits of occupancy; 0 is the model.
+    top_p: values are drawn from the smallest set that has this probability (Plan.nucleus).
+    guidance: scale s of uncond + s * (cond - uncond) on logits (Plan.guided).
+  """
+
+  temperature_L: jax.Array
+  gate_bias: jax.Array
+  top_p: jax.Array
+  guidance: jax.Array
+
+
+def make_knobs(
+  config: ModelConfig,
+  temperature: float | tuple[float, ...] = 1.0,
+  gate_bias: float = 0.0,
+  top_p: float = 1.0,
+  guidance: float = 1.0,
+) -> Knobs:
+  """Knobs from plain numbers; one temperature stands for all levels."""
+  temperature_L = jnp.broadcast_to(jnp.asarray(temperature, jnp.float32), len(config.levels))
+  return Knobs(temperature_L, jnp.float32(gate_bias), jnp.float32(top_p), jnp.float32(guidance))

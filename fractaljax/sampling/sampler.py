@@ -1,0 +1,114 @@
+"""The sampler: from a known roll (all of it unknown, a prefix, a hole) to a full one."""
+
+import jax
+import jax.numpy as jnp
+
+from fractaljax.model.fractal import Fractal, empty_cache
+from fractaljax.model.masking import num_done, random_order
+from fractaljax.model.patches import Grid, make_grid
+from fractaljax.model.region import hide, whole_roll
+from fractaljax.music.crop import Crop
+from fractaljax.sampling.decision import Decoder, branch, decide, tile
+from fractaljax.sampling.job import Job, Noise
+from fractaljax.sampling.options import Knobs, Plan
+from fractaljax.sampling.spot import Spot
+
+
+def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
+  """Fills the unknown cells of rolls.
+
+  Jit it with `static_argnums=(0, 1)`. Known cells stay as they are; those that an AR level has not
+  reached yet do not influence what comes before them.
+
+  Args:
+    model: the model.
+    plan: what fixes the program.
+    params: its variables.
+    crop: B rolls; cells to be generated hold the codec's `unknown`.
+    noise: all the chance in the samples, see `make_noise`.
+    knobs: temperature and so on.
+
+  Returns:
+    tokens_BxPxT without unknown cells.
+  """
+  tokens_BxPxT, _ = _start(Decoder(model, params, knobs, plan), crop, noise, None)
+  return tokens_BxPxT
+
+
+def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
+  """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls.
+
+  The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
+  likelihood in the random orders of `noise`.
+  """
+  target_BxPxT = jnp.asarray(crop.tokens_PxT)
+  crop = crop._replace(tokens_PxT=jnp.full_like(target_BxPxT, model.config.codec.unknown))
+  return _start(Decoder(model, params, knobs, plan), crop, noise, target_BxPxT)[1]
+
+
+def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
+  config, plan = decoder.model.config, decoder.plan
+  region = whole_roll(crop, config.codec)
+  if plan.guided:
+    ids_BxA = region.cond_NxC
+    region = region._replace(cond_NxC=jnp.concatenate([ids_BxA, jnp.zeros_like(ids_BxA)]))
+  scale_B = jnp.broadcast_to(decoder.knobs.guidance, crop.valid_T.shape[0])
+  return _fill(decoder, 0, Job(region, noise, scale_B, target_BxPxT))
+
+
+def _fill(decoder: Decoder, index: int, job: Job):
+  """Fills the regions of a job by level `index`: (tokens_NxPxT, logp_N)."""
+  level = decoder.model.config.levels[index]
+  grid = make_grid(job.region.size, level.patch, level.scan)
+  fill = _fill_in_order if level.causal else _fill_masked
+  canvas, logp_N = fill(decoder, index, job, grid)
+  return canvas[:, :, job.region.halo :], logp_N
+
+
+def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
+  """AR: patch by patch, with a key-value cache."""
+  branches = decoder.branches
+  place = decoder.apply('place', index, branch(job.region, branches))
+  num = job.region.row_N.shape[0]
+  member_Nx1 = jnp.ones((num, 1), bool)
+
+  def body(i, state):
+    canvas, cache, logp_N = state
+    logits, cond, cache = decoder.apply(
+      'step', index, place, tile(canvas, branches), grid, cache, i
+    )
+    spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
+    canvas, more_N = decide(
+      decoder, index, job.with_canvas(canvas), spot, canvas, logits, cond, _fill
+    )
+    return canvas, cache, logp_N + more_N
+
+  cache = empty_cache(decoder.model.config, index, num * branches, len(grid))
+  state = (job.region.canvas_NxPxW, cache, jnp.zeros(num))
+  canvas, _, logp_N = jax.lax.fori_loop(0, len(grid), body, state)
+  return canvas, logp_N
+
+
+def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):
+  """MAR: a random group of patches an iteration, all of a group from what is known before it."""
+  config, branches = decoder.model.config, decoder.branches
+  unknown_NxL = (grid.split(job.region.tokens_NxPxT) == config.codec.unknown).any(axis=(2, 3))
+  order_NxL = random_order(grid.to_scan(job.noise.order[0]), unknown_NxL)
+  num_N = unknown_NxL.sum(axis=1)
+  iterations = min(config.levels[index].iterations, len(grid))
+
+  def body(k, state):
+    canvas, start_N, logp_N = state
+    now, end_N = job.with_canvas(canvas), num_done(k, iterations, num_N)
+    hidden_NxL = unknown_NxL & (order_NxL >= start_N[:, None])
+    seen = hide(now.region, grid, hidden_NxL, config.codec)
+    logits, cond = decoder.apply(
+      'predict', index, branch(now.region, branches), tile(seen, branches)
+    )
+    spot = Spot(grid, jnp.arange(len(grid)), hidden_NxL & (order_NxL < end_N[:, None]))
+    canvas, more_N = decide(decoder, index, now, spot, seen, logits, cond, _fill)
+    return canvas, end_N, logp_N + more_N
+
+  state = (job.region.canvas_NxPxW, jnp.zeros_like(num_N), jnp.zeros(num_N.shape))
+  canvas, _, logp_N = jax.lax.fori_loop(0, iterations, body, state)
+  return canvas, logp_N
