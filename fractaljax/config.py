@@ -1,0 +1,168 @@
+"""The experiment config: its keys with their defaults, and the frozen model made from it."""
+
+from ml_collections import ConfigDict
+
+from fractaljax.errors import UserError
+from fractaljax.model.config import Level, ModelConfig
+from fractaljax.music.codec import Codec
+
+
+def base() -> ConfigDict:
+  """Every key there is, with its default. A file in configs/ changes what it is about."""
+  config = ConfigDict()
+  config.seed = 0
+  config.num_steps = 10_000  # updates
+
+  config.data = ConfigDict()
+  config.data.directory = ''  # what `prepare` wrote; '' = the built-in corpus
+  config.data.corpus_songs = 2_000  # size of the built-in corpus
+  config.data.batch_size = 8  # crops, over all devices
+  config.data.crop_steps = 512  # steps (16ths) in a crop
+  config.data.transpose = (-5, 6)  # semitones, lowest and highest
+
+  config.model = _base_model()
+
+  config.optimizer = ConfigDict()
+  config.optimizer.learning_rate = 1e-3  # peak
+  config.optimizer.warmup_steps = 100
+  config.optimizer.final_share = 0.02  # of the peak, at the last step
+  config.optimizer.b1 = 0.9
+  config.optimizer.b2 = 0.95
+  config.optimizer.weight_decay = 0.05  # on matrices only
+  config.optimizer.clip_norm = 1.0
+  config.optimizer.accumulate = 1  # batches an update
+  config.optimizer.ema_decay = 0.999
+
+  config.log_every = 50  # batches
+  config.checkpoint_every = 1_000
+  config.keep_checkpoints = 3
+  config.eval_every = 1_000
+  config.eval_crops = 64  # crops of each split that are scored at an evaluation
+  config.eval_samples = 4  # sampled rolls of crop_steps at each temperature
+  config.eval_temperatures = (0.0, 0.5, 1.0)
+  return config
+
+
+def _base_model() -> ConfigDict:
+  model = ConfigDict()
+  model.codec = 'onset'
+  model.low_pitch = 0  # MIDI pitch of the lowest row
+  model.num_pitches = 128
+  model.patches = ((128, 16), (128, 1), (16, 1), (1, 1))
+  model.generators = ('ar', 'ar', 'ar', 'ar')
+  model.scan = 'time'
+  model.widths = (256, 256, 128, 64)
+  model.depths = (4, 4, 2, 1)
+  model.heads = (8, 8, 4, 2)
+  model.dropout = 0.1
+  model.capacities = (1.0, 1.0, 0.35)
+  model.gate = True
+  model.halo = 16
+  model.head_width = 64
+  model.head_depth = 1
+  model.qk_norm = True
+  model.phrase_bars = 8
+  model.mask = 'normal'  # share of patches that a MAR level hides in training
+  model.mask_mean = 1.0
+  model.mask_std = 0.25
+  model.iterations = (16, 16, 16, 16)  # of MAR sampling
+  model.attributes = ()
+  model.cond_drop = 0.1
+  model.dtype = 'float32'
+  return model
+
+
+def set_square(model: ConfigDict):
+  """Sets the seed's hierarchy: 16x16, 4x4, single cells, and 3 entries for every level."""
+  model.patches = ((16, 16), (4, 4), (1, 1))
+  model.generators = ('mar', 'mar', 'mar')
+  model.capacities = (0.5, 0.22)
+  model.iterations = (64, 16, 16)
+
+
+def build_model(model: ConfigDict) -> ModelConfig:
+  """The frozen config that every module is built from.
+
+  Raises:
+    UserError: a value is out of range; the message names the key.
+  """
+  num_levels = len(model.patches)
+  for key in ('generators', 'widths', 'depths', 'heads', 'iterations'):
+    if len(model[key]) != num_levels:
+      raise UserError(
+        f'config.model.{key}={model[key]} has {len(model[key])} entries and config.model.patches '
+        f'has {num_levels}; give one for each level'
+      )
+  per_level = zip(
+    model.patches, model.generators, model.widths, model.depths, model.heads, model.iterations,
+    strict=True,
+  )  # fmt: skip
+  levels = tuple(
+    Level(
+      patch=tuple(patch),
+      generator=generator,
+      scan=model.scan,
+      width=width,
+      depth=depth,
+      heads=heads,
+      dropout=model.dropout,
+      mask=model.mask,
+      mask_mean=model.mask_mean,
+      mask_std=model.mask_std,
+      iterations=iterations,
+    )
+    for patch, generator, width, depth, heads, iterations in per_level
+  )
+  return ModelConfig(
+    codec=Codec(model.codec, model.low_pitch, model.num_pitches),
+    levels=levels,
+    capacities=tuple(model.capacities),
+    gate=model.gate,
+    halo=model.halo,
+    head_width=model.head_width,
+    head_depth=model.head_depth,
+    qk_norm=model.qk_norm,
+    phrase_bars=model.phrase_bars,
+    attributes=tuple(model.attributes),
+    cond_drop=model.cond_drop,
+    dtype=model.dtype,
+  )
+
+
+POSITIVE = (
+  'num_steps', 'log_every', 'checkpoint_every', 'keep_checkpoints', 'eval_every', 'eval_crops',
+  'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps', 'optimizer.accumulate',
+  'optimizer.learning_rate', 'optimizer.clip_norm',
+)  # fmt: skip
+SHARES = ('optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay')
+NOT_NEGATIVE = ('optimizer.warmup_steps', 'optimizer.weight_decay')
+
+
+def check(config: ConfigDict, num_devices: int) -> ModelConfig:
+  """Checks every value and returns the model's frozen config.
+
+  Raises:
+    UserError: a value is out of range; the message names the key and what would do.
+  """
+  rules = (
+    (POSITIVE, lambda v: v > 0, 'must be positive'),
+    (SHARES, lambda v: 0 <= v <= 1, 'must be in [0, 1]'),
+    (NOT_NEGATIVE, lambda v: v >= 0, 'must not be negative'),
+  )
+  flat = dict(config) | {f'{a}.{b}': config[a][b] for a in ('data', 'optimizer') for b in config[a]}
+  for keys, holds, remedy in rules:
+    for key in keys:
+      if not holds(flat[key]):
+        raise UserError(f'config.{key}={flat[key]}: {remedy}')
+  if any(t < 0 for t in config.eval_temperatures):
+    raise UserError(f'config.eval_temperatures={config.eval_temperatures}: must not be negative')
+  if len(config.data.transpose) != 2 or config.data.transpose[0] > config.data.transpose[1]:
+    raise UserError(f'config.data.transpose={config.data.transpose}: give (lowest, highest)')
+  if config.data.batch_size % num_devices:
+    raise UserError(
+      f'config.data.batch_size={config.data.batch_size}: must be a multiple of the number of '
+      f'devices, {num_devices}'
+    )
+  model = build_model(config.model)
+  model.check_steps(config.data.crop_steps, 'config.data.crop_steps')
+  return model

@@ -1,0 +1,77 @@
+"""From songs to batches: an endless shuffled stream to train on, and windows to score."""
+
+from collections.abc import Iterator, Sequence
+
+import grain
+import numpy as np
+
+from fractaljax.music.codec import Codec
+from fractaljax.music.crop import Crop, cut, stack, transpose_range
+from fractaljax.music.notes import Song
+
+
+def training_batches(
+  songs: Sequence[Song],
+  codec: Codec,
+  batch_size: int,
+  num_steps: int,
+  halo: int,
+  transpose: tuple[int, int],
+  attributes: tuple[str, ...],
+  seed: int,
+  process_index: int = 0,
+  process_count: int = 1,
+) -> grain.DatasetIterator:
+  """An endless stream of batches of random crops; batch k is a function of (seed, k).
+
+  Every song comes once an epoch, in a new order each time; of a song a random stretch that begins
+  on a bar line, moved by a random interval that keeps its notes within the codec's pitches. The
+  crops of a global batch are dealt out to the processes in turn.
+
+  Args:
+    songs: random access to the songs.
+    codec: spells the notes.
+    batch_size: crops in the batch of this process.
+    num_steps: steps of a crop; shorter songs are padded.
+    halo: steps before the crop that come along.
+    transpose: lowest and highest interval, in semitones.
+    attributes: names of the global attributes to give.
+    seed: of everything random.
+    process_index, process_count: which share of the crops is this process's.
+
+  Returns:
+    an iterator of `Crop`s whose `get_state()` and `set_state()` stop and resume it.
+  """
+
+  def random_crop(song: Song, rng: np.random.Generator) -> Crop:
+    last_bar = max(0, -(-(song.num_steps - num_steps) // song.steps_per_bar))
+    start = int(rng.integers(last_bar + 1)) * song.steps_per_bar
+    shift = int(rng.choice(transpose_range(song, codec, *transpose)))
+    return cut(song, codec, start, num_steps, halo, shift, attributes)
+
+  dataset = grain.MapDataset.source(songs).seed(seed).shuffle().repeat().random_map(random_crop)
+  dataset = dataset[process_index::process_count].batch(batch_size, batch_fn=stack)
+  return iter(dataset.to_iter_dataset())
+
+
+def windows(
+  songs: Sequence[Song], codec: Codec, num_steps: int, halo: int, attributes: tuple[str, ...]
+) -> Iterator[Crop]:
+  """The crops that tile every song once, in order, each with the steps before it as its halo."""
+  for i in range(len(songs)):
+    song = songs[i]
+    for start in range(0, song.num_steps, num_steps):
+      yield cut(song, codec, start, num_steps, halo, 0, attributes)
+
+
+def batched(crops: Iterator[Crop], batch_size: int) -> Iterator[Crop]:
+  """Batches of crops; the last is filled up with padding, which no loss sees."""
+  batch = []
+  for crop in crops:
+    batch.append(crop)
+    if len(batch) == batch_size:
+      yield stack(batch)
+      batch = []
+  if batch:
+    nothing = batch[0]._replace(valid_T=np.zeros_like(batch[0].valid_T))
+    yield stack(batch + [nothing] * (batch_size - len(batch)))
