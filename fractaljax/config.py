@@ -11,12 +11,12 @@ def base() -> ConfigDict:
   """Every key there is, with its default. A file in configs/ changes what it is about."""
   config = ConfigDict()
   config.seed = 0
-  config.num_steps = 10_000  # updates
+  config.num_steps = 10_000  # updates in all
 
   config.data = ConfigDict()
   config.data.directory = ''  # what `prepare` wrote; '' = the built-in corpus
   config.data.corpus_songs = 2_000  # size of the built-in corpus
-  config.data.batch_size = 8  # crops, over all devices
+  config.data.batch_size = 8  # crops an update, over all devices
   config.data.crop_steps = 512  # steps (16ths) in a crop
   config.data.transpose = (-5, 6)  # semitones, lowest and highest
 
@@ -30,17 +30,17 @@ def base() -> ConfigDict:
   config.optimizer.b2 = 0.95
   config.optimizer.weight_decay = 0.05  # on matrices only
   config.optimizer.clip_norm = 1.0
-  config.optimizer.accumulate = 1  # batches an update
+  config.optimizer.accumulate = 1  # parts that a batch is taken in, one after another
   config.optimizer.ema_decay = 0.999
 
-  config.log_every = 50  # batches
+  config.log_every = 50  # updates
   config.checkpoint_every = 1_000
   config.keep_checkpoints = 3
   config.eval_every = 1_000
   config.eval_crops = 64  # crops of each split that are scored at an evaluation
   config.eval_samples = 4  # sampled rolls of crop_steps at each temperature
   config.eval_temperatures = (0.0, 0.5, 1.0)
-  return config
+  return config.lock()
 
 
 def _base_model() -> ConfigDict:
@@ -158,10 +158,11 @@ def check(config: ConfigDict, num_devices: int) -> ModelConfig:
     raise UserError(f'config.eval_temperatures={config.eval_temperatures}: must not be negative')
   if len(config.data.transpose) != 2 or config.data.transpose[0] > config.data.transpose[1]:
     raise UserError(f'config.data.transpose={config.data.transpose}: give (lowest, highest)')
-  if config.data.batch_size % num_devices:
+  parts = num_devices * config.optimizer.accumulate
+  if config.data.batch_size % parts:
     raise UserError(
-      f'config.data.batch_size={config.data.batch_size}: must be a multiple of the number of '
-      f'devices, {num_devices}'
+      f'config.data.batch_size={config.data.batch_size}: must be a multiple of {parts}, the number '
+      f'of devices ({num_devices}) times config.optimizer.accumulate'
     )
   model = build_model(config.model)
   model.check_steps(config.data.crop_steps, 'config.data.crop_steps')

@@ -9,6 +9,9 @@ from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, cut, stack, transpose_range
 from fractaljax.music.notes import Song
 
+# Endless for any run; grain's own endless repeat overflows in batches of one.
+EPOCHS = 10**9
+
 
 def training_batches(
   songs: Sequence[Song],
@@ -49,9 +52,10 @@ def training_batches(
     shift = int(rng.choice(transpose_range(song, codec, *transpose)))
     return cut(song, codec, start, num_steps, halo, shift, attributes)
 
-  dataset = grain.MapDataset.source(songs).seed(seed).shuffle().repeat().random_map(random_crop)
-  dataset = dataset[process_index::process_count].batch(batch_size, batch_fn=stack)
-  return iter(dataset.to_iter_dataset())
+  dataset = grain.MapDataset.source(songs).seed(seed).shuffle().repeat(EPOCHS)
+  dataset = dataset.random_map(random_crop)[process_index::process_count]
+  dataset = dataset.batch(batch_size, batch_fn=stack)
+  return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)))
 
 
 def windows(
@@ -62,6 +66,23 @@ def windows(
     song = songs[i]
     for start in range(0, song.num_steps, num_steps):
       yield cut(song, codec, start, num_steps, halo, 0, attributes)
+
+
+def some_windows(
+  songs: Sequence[Song],
+  codec: Codec,
+  num: int,
+  num_steps: int,
+  halo: int,
+  attributes: tuple[str, ...],
+  seed: int,
+) -> Iterator[Crop]:
+  """`num` of the crops that `windows` gives, from songs spread over all of them."""
+  rng = np.random.default_rng(seed)
+  for i in np.linspace(0, len(songs), num, endpoint=False).astype(int):
+    song = songs[int(i)]
+    start = int(rng.integers(-(-song.num_steps // num_steps))) * num_steps
+    yield cut(song, codec, start, num_steps, halo, 0, attributes)
 
 
 def batched(crops: Iterator[Crop], batch_size: int) -> Iterator[Crop]:
@@ -75,3 +96,9 @@ def batched(crops: Iterator[Crop], batch_size: int) -> Iterator[Crop]:
   if batch:
     nothing = batch[0]._replace(valid_T=np.zeros_like(batch[0].valid_T))
     yield stack(batch + [nothing] * (batch_size - len(batch)))
+
+
+def empty_batch(codec: Codec, num_steps: int, halo: int, attributes: tuple[str, ...]) -> Crop:
+  """A batch of one silent crop, for the shapes of a model's inputs."""
+  song = Song(np.zeros((0, 4), np.int32), num_steps)
+  return stack([cut(song, codec, 0, num_steps, halo, 0, attributes)])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from fractaljax.model.fractal import Fractal, LevelLoss
-from fractaljax.music.codec import Codec
+from fractaljax.music.codec import FIRST_ONSET, Codec
 from fractaljax.music.crop import Crop
 
 
@@ -15,7 +15,7 @@ class State(NamedTuple):
   """All that a step changes.
 
   Attributes:
-    step: batches seen, int32.
+    step: updates done, int32.
     params: variables of the model.
     ema: their exponential moving average.
     opt_state: of the optimizer.
@@ -27,67 +27,113 @@ class State(NamedTuple):
   opt_state: optax.OptState
 
 
+class Parts(NamedTuple):
+  """How the batch of an update is divided.
+
+  Attributes:
+    groups: one a device along the data axis. Occupied patches are gathered within a group, so that
+      none travels between devices.
+    accumulate: parts of each group that are taken one after another, to save memory.
+  """
+
+  groups: int = 1
+  accumulate: int = 1
+
+
 def init_state(model: Fractal, optimizer, crop: Crop, seed: int) -> State:
-  """A fresh state; `crop` gives the shapes."""
+  """A fresh state; `crop`, a batch, gives the shapes."""
   params_rng, mask_rng = jax.random.split(jax.random.key(seed))
   # One crop is enough for the shapes of the parameters, and quicker to trace.
   crop = jax.tree.map(lambda x: x[:1], crop)
   params = model.init({'params': params_rng, 'mask': mask_rng}, crop, train=False)
-  return State(
-    jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer.init(params)
-  )
+  ema = jax.tree.map(jnp.copy, params)
+  return State(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params))
 
 
 def train_step(
-  model: Fractal, optimizer, ema_decay: float, seed: int, groups: int, state: State, batch: Crop
-):
-  """One update; jit it with the first five arguments bound and the state donated.
+  model: Fractal, optimizer, ema_decay: float, seed: int, parts: Parts, state: State, batch: Crop
+) -> tuple[State, dict]:
+  """One update; jit it with all but the last two arguments bound and the state donated.
+
+  The loss is the batch's nats over its steps, whatever the parts.
 
   Args:
-    groups: parts of the batch, one a device along the data axis. Occupied patches are gathered
-      within a part, so that no patch travels between devices.
+    model, optimizer, ema_decay: what to train, and how.
+    seed: of masks and dropout, with the state's step.
+    parts: how the batch is divided.
     state: the state before.
-    batch: B crops, B a multiple of `groups`.
+    batch: B crops, B a multiple of groups x accumulate.
 
   Returns:
     the state after and the metrics, scalars still on the device.
   """
   rng = jax.random.fold_in(jax.random.key(seed), state.step)
-
-  def loss_of(params):
-    losses = grouped_losses(model, params, batch, rng, groups, train=True)
-    num_steps = jnp.maximum(batch.valid_T.sum(), 1)
-    return sum(level.nats for level in losses) / num_steps, (losses, num_steps)
-
-  (loss, (losses, num_steps)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+  losses, grads = _summed(model, state.params, batch, rng, parts)
+  num_steps = jnp.maximum(batch.valid_T.sum(), 1)
+  grads = jax.tree.map(lambda g: g / num_steps, grads)
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   # The average follows closely at first, or it would remember the initial values for long.
   decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
   ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
   metrics = loss_metrics(model, losses, num_steps, num_notes(batch, model.config.codec))
-  metrics |= {'loss': loss, 'grad_norm': optax.global_norm(grads)}
+  metrics['grad_norm'] = optax.global_norm(grads)
   return State(state.step + 1, params, ema, opt_state), metrics
 
 
-def grouped_losses(model: Fractal, params, batch: Crop, rng, groups: int, train: bool):
+def _summed(model: Fractal, params, batch: Crop, rng, parts: Parts):
+  """Losses and gradients of the nats, summed over all parts of a batch."""
+
+  def nats(params, part, rng):
+    losses = grouped_losses(model, params, part, rng, parts.groups, train=True)
+    return sum(level.nats for level in losses), losses
+
+  def one_part(part, rng):
+    (_, losses), grads = jax.value_and_grad(nats, has_aux=True)(params, part, rng)
+    return losses, grads
+
+  if parts.accumulate == 1:
+    return one_part(batch, rng)
+
+  def divide(x):  # each device's share stays on it: groups first, then the parts of each
+    x = x.reshape(parts.groups, parts.accumulate, -1, *x.shape[1:])
+    return x.swapaxes(0, 1).reshape(parts.accumulate, -1, *x.shape[3:])
+
+  sequence = (jax.tree.map(divide, batch), jax.random.split(rng, parts.accumulate))
+  first, rest = (jax.tree.map(lambda x, s=s: x[s], sequence) for s in (0, slice(1, None)))
+  add = lambda total, part: (jax.tree.map(jnp.add, total, one_part(*part)), None)  # noqa: E731
+  return jax.lax.scan(add, one_part(*first), rest)[0]
+
+
+def grouped_losses(
+  model: Fractal, params, batch: Crop, rng, groups: int, train: bool, capacities=None
+) -> tuple[LevelLoss, ...]:
   """`LevelLoss` of each level, summed over the groups of the batch."""
 
   def group_losses(crop, key):
     mask_rng, dropout_rng = jax.random.split(key)
-    return model.apply(params, crop, train, rngs={'mask': mask_rng, 'dropout': dropout_rng})
+    rngs = {'mask': mask_rng, 'dropout': dropout_rng}
+    return model.apply(params, crop, train, capacities, rngs=rngs)
 
   if groups == 1:
     return group_losses(batch, rng)
-  parts = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), batch)
-  losses = jax.vmap(group_losses)(parts, jax.random.split(rng, groups))
+  batch = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), batch)
+  losses = jax.vmap(group_losses)(batch, jax.random.split(rng, groups))
   return jax.tree.map(lambda x: x.sum(axis=0), losses)
 
 
 def loss_metrics(model: Fractal, losses: tuple[LevelLoss, ...], num_steps, notes) -> dict:
-  """Names the parts of a loss: nats a step of each level's gates or values, bits a note, overflow."""
+  """Names the parts of a loss.
+
+  Returns:
+    nats_per_step in all and of each level's gates or values, bits_per_note, and the share of each
+    level's occupied patches that did not fit its capacity.
+  """
   total = sum(level.nats for level in losses)
-  metrics = {'bits_per_note': total / jnp.log(2) / jnp.maximum(notes, 1)}
+  metrics = {
+    'nats_per_step': total / num_steps,
+    'bits_per_note': total / jnp.log(2) / jnp.maximum(notes, 1),
+  }
   for i, level in enumerate(losses):
     part = 'value' if i == len(losses) - 1 else 'gate'
     metrics[f'nats_per_step/{i}_{part}'] = level.nats / num_steps
@@ -97,15 +143,12 @@ def loss_metrics(model: Fractal, losses: tuple[LevelLoss, ...], num_steps, notes
 
 
 def num_notes(batch: Crop, codec: Codec):
-  """Notes that begin in the crops (a run of equal cells for codecs without onsets)."""
-  tokens = jnp.concatenate([batch.left_PxH[..., -1:], batch.tokens_PxT], axis=-1)
-  tokens = tokens[..., -batch.tokens_PxT.shape[-1] - 1 :]
-  now = tokens[..., -batch.tokens_PxT.shape[-1] :]
-  begins = now > 1 if codec.name == 'onset' else (now > 0) & (now != _shifted(tokens, now))
-  return (begins & batch.valid_T[:, None]).sum()
-
-
-def _shifted(tokens, now):
-  if tokens.shape == now.shape:  # no halo: the first column has nothing before it
-    return jnp.pad(now[..., :-1], ((0, 0), (0, 0), (1, 0)))
-  return tokens[..., :-1]
+  """Notes that begin in the crops; for codecs without onsets, runs of equal cells."""
+  tokens_BxPxT = batch.tokens_PxT
+  if codec.name == 'onset':
+    begins_BxPxT = tokens_BxPxT >= FIRST_ONSET
+  else:
+    cells_BxPxW = jnp.concatenate([batch.left_PxH, tokens_BxPxT], axis=-1)
+    changes_BxPxW = jnp.diff(cells_BxPxW, axis=-1, prepend=codec.outside) != 0
+    begins_BxPxT = changes_BxPxW[..., -tokens_BxPxT.shape[-1] :] & (tokens_BxPxT > 0)
+  return (begins_BxPxT & batch.valid_T[:, None]).sum()

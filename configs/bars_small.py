@@ -1,0 +1,27 @@
+"""The musical hierarchy at a size for two CPU cores: bars, steps, registers, pitches.
+
+Time-causal and exact. Prepare the songs first:
+           python -m fractaljax.prepare --input=POP909 --output=data/pop909
+Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
+             --config.data.directory=data/pop909
+Hardware:  2 CPU cores
+"""
+
+from ml_collections import ConfigDict
+
+from fractaljax.config import base
+
+
+def get_config() -> ConfigDict:
+  config = base()
+  config.num_steps = 2_000
+  config.data.crop_steps = 256
+  config.data.batch_size = 4
+  config.model.widths = (160, 160, 96, 64)
+  config.model.depths = (2, 4, 2, 1)
+  config.model.heads = (5, 5, 3, 2)
+  config.optimizer.learning_rate = 2e-3
+  config.optimizer.ema_decay = 0.99
+  config.eval_every = 500
+  config.checkpoint_every = 500
+  return config

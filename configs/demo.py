@@ -1,0 +1,29 @@
+"""A small model of the built-in corpus: music from a bare laptop in minutes.
+
+Command:   make demo
+           (or python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo)
+Hardware:  2 CPU cores
+"""
+
+from ml_collections import ConfigDict
+
+from fractaljax.config import base
+
+
+def get_config() -> ConfigDict:
+  config = base()
+  config.num_steps = 700
+  config.data.corpus_songs = 1_000
+  config.data.crop_steps = 256
+  config.data.batch_size = 4
+  config.model.widths = (128, 128, 96, 64)
+  config.model.depths = (2, 3, 1, 1)
+  config.model.heads = (4, 4, 3, 2)
+  config.model.dropout = 0.0
+  config.optimizer.learning_rate = 2e-3
+  config.optimizer.ema_decay = 0.99
+  config.log_every = 25
+  config.eval_every = 350
+  config.checkpoint_every = 350
+  config.eval_crops = 16
+  return config

@@ -1,0 +1,21 @@
+"""Trains a model: python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo."""
+
+from absl import flags
+from ml_collections import config_flags
+
+from fractaljax import command
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'experiment, a file of configs/')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'folder of the run; goes on from what is there')
+flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def main(_):
+  # Not above: --help and a wrong flag should not wait for JAX.
+  from fractaljax.training.loop import train
+
+  train(_CONFIG.value, _WORKDIR.value)
+
+
+if __name__ == '__main__':
+  command.run(main)

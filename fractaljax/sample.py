@@ -1,0 +1,153 @@
+"""Writes music: python -m fractaljax.sample --checkpoint=runs/demo --output=outputs/demo."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from fractaljax import command
+from fractaljax.errors import UserError
+from fractaljax.model.config import ModelConfig
+from fractaljax.music import midi
+from fractaljax.music.attributes import attribute_ids
+from fractaljax.music.crop import Crop
+from fractaljax.music.notes import VELOCITY, Song
+from fractaljax.music.pictures import save_roll
+from fractaljax.sampling import known
+
+_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_OUTPUT = flags.DEFINE_string('output', None, 'folder for the .mid and .png files', required=True)
+_NUM = flags.DEFINE_integer('num', 8, 'samples', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length in 16ths', lower_bound=1)
+_SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
+_TEMPERATURE = flags.DEFINE_list(
+  'temperature', '1.0', '1 = the model, 0 = the most probable; one number, or one for each level'
+)
+_TOP_P = flags.DEFINE_float('top_p', 1.0, 'values only from this share of the probability', 0, 1)
+_GATE_BIAS = flags.DEFINE_float('gate_bias', 0.0, 'above 0 denser, below 0 sparser')
+_GUIDANCE = flags.DEFINE_float('guidance', 1.0, 'strength of the attributes; 1 = the model')
+_GUIDANCE_RISES = flags.DEFINE_bool(
+  'guidance_rises', False, 'let the guidance grow linearly over the first level'
+)
+_PROMPT = flags.DEFINE_string('prompt', None, 'MIDI file whose beginning is continued')
+_PROMPT_STEPS = flags.DEFINE_integer('prompt_steps', 128, 'length of that beginning')
+_INPAINT = flags.DEFINE_string('inpaint', None, 'MIDI file of which a passage is written anew')
+_INPAINT_STEPS = flags.DEFINE_string('inpaint_steps', '64:192', 'that passage, FIRST:END')
+_LIKE = flags.DEFINE_string('like', None, 'MIDI file that gives the attributes')
+_METRE = flags.DEFINE_string('metre', '4/4', 'time signature, without a prompt')
+_TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without a prompt', 10, 400)
+_VELOCITY_THRESHOLD = flags.DEFINE_integer(
+  'velocity_threshold', 0, 'leave out the notes that are quieter', 0, 127
+)
+
+
+def main(_):
+  # Not above: --help and a wrong flag should not wait for JAX.
+  import jax
+
+  from fractaljax.sampling.draw import draw
+  from fractaljax.sampling.options import Plan, make_knobs
+  from fractaljax.training.mesh import data_parallel
+  from fractaljax.training.trained import load
+
+  if _PROMPT.value and _INPAINT.value:
+    raise UserError('--prompt and --inpaint exclude each other; give one of them')
+  song = _song()
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  config = trained.model.config
+  crop = _known(config, song)
+  guided = _GUIDANCE.value != 1
+  if (guided or _LIKE.value) and not config.attributes:
+    raise UserError(
+      '--guidance and --like need a model with attributes; train one with config.model.attributes'
+    )
+  plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
+  temperatures = _temperatures(len(config.levels))
+  knobs = make_knobs(config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value)
+  drawn = draw(
+    trained.model, trained.params, plan, knobs, crop, _NUM.value, _BATCH_SIZE.value, _SEED.value
+  )
+  songs = [
+    dataclasses.replace(song, notes_Nx4=_loud(config.codec.decode(x)), num_steps=x.shape[1])
+    for x in drawn.tokens_BxPxT
+  ]
+  _write(songs)
+  bars = sum(song.num_steps / song.steps_per_bar for song in songs)
+  result = {
+    'samples': len(songs),
+    'steps': crop.tokens_PxT.shape[1],
+    'compile_seconds': round(drawn.compile_seconds, 3),
+    'seconds': round(drawn.seconds, 3),
+    'notes_per_bar': sum(len(song.notes_Nx4) for song in songs) / bars,
+  }
+  print(json.dumps(result))
+
+
+def _song() -> Song:
+  """The song to continue or repaint; without one, an empty song as the flags describe it."""
+  given = _PROMPT.value or _INPAINT.value
+  if given:
+    return midi.read_song(given)
+  match = re.fullmatch(r'(\d+)/(\d+)', _METRE.value)
+  if not match or int(match[1]) * 16 % max(int(match[2]), 1) or not int(match[1]) * int(match[2]):
+    raise UserError(f'--metre={_METRE.value}: give BEATS/UNIT with a bar of whole 16ths, as 3/4')
+  metre = (int(match[1]), int(match[2]))
+  return Song(np.zeros((0, 4), np.int32), _STEPS.value, metre, _TEMPO_BPM.value)
+
+
+def _known(config: ModelConfig, song: Song) -> Crop:
+  """What the sampler is given: nothing, the song's beginning, or the song without a passage."""
+  if _INPAINT.value:
+    match = re.fullmatch(r'(\d+):(\d+)', _INPAINT_STEPS.value)
+    if not match:
+      raise UserError(f'--inpaint_steps={_INPAINT_STEPS.value}: give FIRST:END, as 64:192')
+    crop = known.all_but(config, song, (int(match[1]), int(match[2])))
+  elif _PROMPT.value:
+    crop = known.beginning(config, song, _PROMPT_STEPS.value, _STEPS.value)
+  else:
+    crop = known.nothing(config, _STEPS.value, song.metre)
+  if _LIKE.value:
+    ids_A = attribute_ids(midi.read_song(_LIKE.value), config.attributes)
+    crop = crop._replace(attributes_A=ids_A)
+  return crop
+
+
+def _temperatures(num_levels: int) -> tuple[float, ...]:
+  try:
+    values = tuple(float(t) for t in _TEMPERATURE.value)
+  except ValueError:
+    values = ()
+  if len(values) not in (1, num_levels) or min(values) < 0:
+    raise UserError(
+      f'--temperature={",".join(_TEMPERATURE.value)}: give one number >= 0, or {num_levels} of '
+      'them, one for each level'
+    )
+  return values if len(values) == num_levels else values * num_levels
+
+
+def _loud(notes_Nx4: np.ndarray) -> np.ndarray:
+  return notes_Nx4[notes_Nx4[:, VELOCITY] >= _VELOCITY_THRESHOLD.value]
+
+
+def _write(songs: list[Song]):
+  """The songs as .mid and .png, and their paths on the screen."""
+  folder = Path(_OUTPUT.value)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, song in enumerate(songs):
+      path = folder / f'sample_{i:03d}.mid'
+      midi.write(song, path)
+      title = f'{path.stem}: {len(song.notes_Nx4)} notes'
+      picture = path.with_suffix('.png')
+      save_roll(song.notes_Nx4, song.num_steps, str(picture), song.steps_per_bar, title)
+      print(path, picture)
+  except OSError as error:
+    raise UserError(f'--output={folder} cannot be written: {error.strerror}') from error
+
+
+if __name__ == '__main__':
+  command.run(main)

@@ -1,0 +1,129 @@
+"""What a run is judged by while it trains: likelihood of songs, and samples beside the songs."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from fractaljax.data import pipeline
+from fractaljax.model.fractal import Fractal
+from fractaljax.music.crop import Crop, stack
+from fractaljax.music.metrics import statistics
+from fractaljax.music.notes import Song
+from fractaljax.music.pictures import roll_image, save_roll
+from fractaljax.sampling import known
+from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.sampler import sample
+from fractaljax.training.likelihood import needed_capacities, score_batches
+from fractaljax.training.logs import Logs
+from fractaljax.training.mesh import Placement
+
+STEPS_PER_BAR = 16
+_sample = jax.jit(sample, static_argnums=(0, 1))
+
+
+class Evaluation:
+  """Scores and samples a model, always on the same crops and with the same seeds.
+
+  Args:
+    config: the run's.
+    model: the model.
+    songs: of each split, 'train' and 'valid'.
+    placement: of the devices.
+    logs: what `report` writes to.
+  """
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    model: Fractal,
+    songs: dict[str, Sequence[Song]],
+    placement: Placement,
+    logs: Logs,
+  ):
+    self._config, self._model, self._placement, self._logs = config, model, placement, logs
+    self._batches = {split: self._some_batches(songs[split]) for split in songs}
+    all_batches = [batch for batches in self._batches.values() for batch in batches]
+    self._capacities = needed_capacities(model.config, all_batches, placement.num_devices)
+    self._songs = {
+      f'{split}_songs/{name}': value
+      for split in songs
+      for name, value in song_statistics(songs[split], config.eval_crops).items()
+    }
+
+  def _some_batches(self, songs: Sequence[Song]) -> list[Crop]:
+    model, data = self._model.config, self._config.data
+    crops = pipeline.some_windows(
+      songs, model.codec, self._config.eval_crops, data.crop_steps, model.halo, model.attributes,
+      self._config.seed,
+    )  # fmt: skip
+    return list(pipeline.batched(crops, data.batch_size))
+
+  def report(self, step: int, params) -> str:
+    """Logs likelihood, samples and their figures; returns a line that tells the main ones."""
+    metrics = self.likelihood(params)
+    samples = self.samples(params)
+    metrics |= self.sample_statistics(samples)
+    self._logs.write(step, metrics)
+    for temperature, songs in samples.items():
+      self._show(step, f'samples_t{temperature:g}', songs[0])
+    bits = metrics['valid/bits_per_note']
+    density = ', '.join(
+      f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
+    )
+    return (
+      f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
+      f'{metrics["valid_songs/notes_per_bar"]:.1f}, samples {density}'
+    )
+
+  def _show(self, step: int, name: str, notes_Nx4: np.ndarray):
+    num_steps = self._config.data.crop_steps
+    self._logs.image(step, name, roll_image(notes_Nx4, num_steps))
+    folder = self._logs.workdir / 'pictures'
+    folder.mkdir(exist_ok=True)
+    save_roll(notes_Nx4, num_steps, str(folder / f'{step:07d}_{name}.png'), title=f'step {step}')
+
+  def likelihood(self, params) -> dict[str, float]:
+    """Nats a step and bits a note of each split, and nats a step of each level."""
+    metrics = {}
+    for split, batches in self._batches.items():
+      found = score_batches(
+        self._model, params, batches, self._capacities, self._config.seed, self._placement
+      )
+      metrics[f'{split}/nats_per_step'] = found.nats_per_step
+      metrics[f'{split}/bits_per_note'] = found.bits_per_note
+      for i, nats in enumerate(found.nats_by_level):
+        part = 'value' if i == len(found.nats_by_level) - 1 else 'gate'
+        metrics[f'{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
+    return metrics
+
+  def samples(self, params) -> dict[float, list[np.ndarray]]:
+    """Sampled songs, arrays of notes, at each temperature of the config."""
+    config, model = self._config, self._model
+    keys = jax.random.split(jax.random.key(config.seed), config.eval_samples)
+    noise = make_noise(model.config, keys, config.data.crop_steps)
+    crop = stack([known.nothing(model.config, config.data.crop_steps)] * config.eval_samples)
+    songs = {}
+    for temperature in config.eval_temperatures:
+      knobs = make_knobs(model.config, temperature)
+      tokens_BxPxT = np.asarray(_sample(model, Plan(), params, crop, noise, knobs))
+      songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
+    return songs
+
+  def sample_statistics(self, songs: dict[float, list[np.ndarray]]) -> dict[str, float]:
+    """Figures of samples at each temperature, and the same of the songs beside them."""
+    metrics = dict(self._songs)
+    for temperature, notes in songs.items():
+      excerpts = [(notes_Nx4, self._config.data.crop_steps, STEPS_PER_BAR) for notes_Nx4 in notes]
+      for name, value in statistics(excerpts).items():
+        metrics[f'samples_t{temperature:g}/{name}'] = value
+    return metrics
+
+
+def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:
+  """Figures of songs, `at_most` of them, spread evenly."""
+  numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
+  chosen = [songs[int(i)] for i in numbers]
+  return statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in chosen])

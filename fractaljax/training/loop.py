@@ -1,0 +1,146 @@
+"""The training loop."""
+
+import functools
+from pathlib import Path
+
+import jax
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from fractaljax.config import check
+from fractaljax.data import ingest, pipeline
+from fractaljax.data.records import Songs
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.trunk import num_parameters
+from fractaljax.training import run_dir
+from fractaljax.training.checkpoint import Checkpoints
+from fractaljax.training.evaluation import Evaluation
+from fractaljax.training.interrupt import Interrupt
+from fractaljax.training.logs import Logs
+from fractaljax.training.mesh import Placement, data_parallel
+from fractaljax.training.meter import Meter
+from fractaljax.training.optimizer import make_optimizer, make_schedule
+from fractaljax.training.state import Parts, State, init_state, train_step
+
+
+def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = None) -> State:
+  """Trains a model, from the newest checkpoint in `workdir` if there is one.
+
+  Args:
+    config: the experiment.
+    workdir: the run's folder: config, checkpoints, metrics.jsonl, tensorboard, pictures.
+    devices: to train on; all by default.
+
+  Returns:
+    the last state.
+
+  Raises:
+    UserError: a config value, the data or the folder is not as it must be.
+  """
+  devices = devices or jax.devices()
+  model = Fractal(check(config, len(devices)))
+  directory = config.data.directory or _built_in_corpus(config, workdir)
+  songs = {split: Songs(directory, split) for split in ('train', 'valid')}
+  run_dir.claim(workdir, config)
+
+  placement = data_parallel(devices)
+  optimizer = make_optimizer(config.optimizer, config.num_steps)
+  batches = _stream(config, model, songs['train'])
+  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+  state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
+  tqdm.write(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
+  step_function = _jit_step(config, model, optimizer, placement)
+  with Logs(workdir, int(state.step)) as logs:
+    evaluation = Evaluation(config, model, songs, placement, logs)
+    state = _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs)
+  checkpoints.close()
+  return state
+
+
+def _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs) -> State:
+  """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
+  start, last = int(state.step), config.num_steps
+  schedule = make_schedule(config.optimizer, last)
+  meter = Meter(config.log_every, config.data.batch_size, schedule)
+  bar = tqdm(total=last, initial=start, unit='step', dynamic_ncols=True)
+
+  def log(step, metrics):
+    logs.write(step, metrics)
+    bar.set_postfix_str(f'{metrics["train/bits_per_note"]:.2f} bits a note')
+
+  with Interrupt() as interrupt, bar:
+    for step in range(start + 1, last + 1):
+      state, metrics = step_function(state, placement.place(next(batches)))
+      bar.update()
+      if means := meter.add(step, metrics):
+        log(step - 1, means)
+      stop = interrupt.requested
+      save = stop or step == last or step % config.checkpoint_every == 0
+      evaluate = not stop and (step == last or step % config.eval_every == 0)
+      if save or evaluate:
+        log(step, meter.flush(step))
+      if save:
+        checkpoints.save(state, batches.get_state())
+      if evaluate:
+        tqdm.write(evaluation.report(step, state.ema))
+      if stop:
+        tqdm.write(f'stopped and saved at step {step}; the same command goes on from there')
+        break
+      if save or evaluate:
+        meter.restart()
+  return state
+
+
+def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
+  """Prepares the built-in corpus in the run's folder, unless it is there."""
+  directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
+  if not directory.exists():
+    ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
+  return str(directory)
+
+
+def _stream(config: ConfigDict, model: Fractal, songs: Songs):
+  """This process's share of the training batches."""
+  data, count = config.data, jax.process_count()
+  return pipeline.training_batches(
+    songs,
+    model.config.codec,
+    data.batch_size // count,
+    data.crop_steps,
+    model.config.halo,
+    data.transpose,
+    model.config.attributes,
+    config.seed,
+    jax.process_index(),
+    count,
+  )
+
+
+def _start_or_resume(
+  config, model, optimizer, batches, checkpoints: Checkpoints, placement: Placement
+) -> State:
+  """A fresh state, or the newest checkpoint's with the data stream put where it was."""
+  initial = jax.jit(
+    functools.partial(init_state, model, optimizer, seed=config.seed),
+    out_shardings=placement.replicated,
+  )
+  codec, halo, attributes = model.config.codec, model.config.halo, model.config.attributes
+  example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
+  if checkpoints.latest is None:
+    return initial(example)
+  shapes = jax.eval_shape(initial, example)
+  state, data_state = checkpoints.restore(shapes, placement.replicated)
+  batches.set_state(data_state)
+  tqdm.write(f'going on from step {int(state.step)}')
+  return state
+
+
+def _jit_step(config: ConfigDict, model: Fractal, optimizer, placement: Placement):
+  """`train_step` as one program: the state on every device, the batch divided among them."""
+  parts = Parts(placement.num_devices, config.optimizer.accumulate)
+  return jax.jit(
+    functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, config.seed, parts),
+    in_shardings=(placement.replicated, placement.split),
+    out_shardings=placement.replicated,
+    donate_argnums=0,
+  )

@@ -1,0 +1,48 @@
+"""A trained model, read from the folder of its run."""
+
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from fractaljax.config import build_model
+from fractaljax.data import pipeline
+from fractaljax.model.fractal import Fractal
+from fractaljax.training import run_dir
+from fractaljax.training.checkpoint import Checkpoints
+from fractaljax.training.mesh import Placement
+
+
+class Trained(NamedTuple):
+  """A model with its averaged parameters.
+
+  Attributes:
+    config: of the run.
+    model: the module.
+    params: its variables.
+    step: updates that they had.
+  """
+
+  config: ConfigDict
+  model: Fractal
+  params: dict
+  step: int
+
+
+def load(workdir: str, placement: Placement) -> Trained:
+  """The newest checkpoint of a run.
+
+  Raises:
+    UserError: the folder has no run, no checkpoint, or one that does not fit its config.
+  """
+  config = run_dir.read_config(workdir)
+  model = Fractal(build_model(config.model))
+  codec, halo, attributes = model.config.codec, model.config.halo, model.config.attributes
+  example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
+  rngs = {name: jax.random.key(0) for name in ('params', 'mask')}
+  shapes = jax.eval_shape(lambda: model.init(rngs, example, train=False))
+  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+  params = checkpoints.restore_params(shapes, placement.replicated)
+  step = checkpoints.latest
+  checkpoints.close()
+  return Trained(config, model, params, step)

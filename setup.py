@@ -1,0 +1,36 @@
+"""Installs fractaljax: pip install -e .[test], with [gpu] or [tpu] for an accelerator."""
+
+from setuptools import find_packages, setup
+
+setup(
+  name='fractaljax',
+  version='0.1.0',
+  description='Fractal generative models of piano rolls in JAX',
+  long_description=open('README.md', encoding='utf-8').read(),  # noqa: SIM115
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=find_packages(include=['fractaljax', 'fractaljax.*']),
+  install_requires=[
+    'absl-py>=2.0',
+    'array-record>=0.7',
+    'flax>=0.10',
+    'grain>=0.2.10',
+    'jax>=0.8',
+    'matplotlib>=3.8',
+    'ml-collections>=1.0',
+    'msgpack>=1.0',
+    'numpy>=1.26',
+    'optax>=0.2.4',
+    'orbax-checkpoint>=0.11',
+    'pretty_midi>=0.2.10',
+    'symusic>=0.5',
+    'tensorboardX>=2.6',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'gpu': ['jax[cuda12]'],
+    'tpu': ['jax[tpu]'],
+    'test': ['pytest>=8', 'ruff>=0.6', 'scipy>=1.11'],
+  },
+)
