@@ -3,7 +3,7 @@
 import os
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from fractaljax.errors import UserError
 
@@ -15,6 +15,8 @@ def run(main):
   _use_huge_pages()
 
   def guarded(argv):
+    # JAX and Orbax tell of every step they take; people want to hear of what goes wrong.
+    logging.set_verbosity(logging.WARNING)
     try:
       if len(argv) > 1:
         raise UserError(f'unexpected argument {argv[1]!r}: flags are written --name=value')

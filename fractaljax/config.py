@@ -57,7 +57,8 @@ def _base_model() -> ConfigDict:
   model.dropout = 0.1
   model.capacities = (1.0, 1.0, 0.35)
   model.gate = True
-  model.halo = 16
+  model.halo = 16  # steps
+  model.halo_pitches = 12
   model.head_width = 64
   model.head_depth = 1
   model.qk_norm = True
@@ -119,6 +120,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     capacities=tuple(model.capacities),
     gate=model.gate,
     halo=model.halo,
+    halo_pitches=model.halo_pitches,
     head_width=model.head_width,
     head_depth=model.head_depth,
     qk_norm=model.qk_norm,

@@ -53,7 +53,9 @@ class ModelConfig:
     capacities: for every level but the last, the share of all its patches in a roll that training
       can expand. Occupied patches beyond it are dropped at random and the rest reweighted.
     gate: whether empty patches cost one bit and nothing below (False: the dense model).
-    halo: steps before a patch, in its own pitch rows, that it is told of; 0 switches it off.
+    halo: steps before a patch that it is told of; 0 switches it off.
+    halo_pitches: pitches above and below the patch that its halo takes in. The single cells see
+      their surroundings by interval, so what is learned at one pitch holds at all.
     head_width: channels of the value head.
     head_depth: its hidden layers.
     qk_norm: RMS-normalise queries and keys.
@@ -68,6 +70,7 @@ class ModelConfig:
   capacities: tuple[float, ...]
   gate: bool
   halo: int
+  halo_pitches: int
   head_width: int
   head_depth: int
   qk_norm: bool
@@ -114,6 +117,14 @@ def _check_model(config: ModelConfig):
     'give one share in (0, 1] for every level but the last',
   )
   _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
+  _require(config.halo_pitches >= 0, 'halo_pitches', config.halo_pitches, 'must not be negative')
+  by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
+  _require(
+    config.halo_pitches == 0 or not by_pitch,
+    'halo_pitches',
+    config.halo_pitches,
+    "must be 0 where an AR level scans by 'pitch': the rows above come later there",
+  )
   _require(config.head_width > 0, 'head_width', config.head_width, 'must be positive')
   _require(config.head_depth >= 0, 'head_depth', config.head_depth, 'must be 0 or more')
   _require(config.phrase_bars > 0, 'phrase_bars', config.phrase_bars, 'must be positive')

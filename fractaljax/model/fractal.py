@@ -60,7 +60,7 @@ class Fractal(nn.Module):
     """
     if train and self.config.attributes:
       crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
-    region = whole_roll(crop, self.config.codec)
+    region = whole_roll(crop, self.config)
     weight_N = jnp.ones(region.row_N.shape)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
     losses = []
@@ -74,13 +74,13 @@ class Fractal(nn.Module):
     grid = split.grid(region)
     occupied_NxL, open_NxL = patch_states(region, grid, self.config)
     if split.level.causal:
-      scored_NxL, seen_NxPxW = open_NxL, region.canvas_NxPxW
+      scored_NxL, seen_NxQxW = open_NxL, region.canvas_NxQxW
     else:
       level = split.level if train else dataclasses.replace(split.level, mask='uniform')
       scored_NxL = training_mask(self.make_rng('mask'), level, open_NxL)
-      seen_NxPxW = hide(region, grid, scored_NxL, self.config.codec)
+      seen_NxQxW = hide(region, grid, scored_NxL, self.config.codec)
       weight_N *= open_NxL.sum(axis=1) / jnp.maximum(scored_NxL.sum(axis=1), 1)
-    y_NxLxD = split(region, seen_NxPxW, train)
+    y_NxLxD = split(region, seen_NxQxW, train)
 
     forced_NxL = jnp.zeros_like(open_NxL)
     if self.config.gate and split.index:
@@ -101,7 +101,8 @@ class Fractal(nn.Module):
     gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
     cond_NxLxC = split.condition(y_NxLxD, grid)
     cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
-    region = children(region, grid, seen_NxPxW, gathered.flat_K, cond_KxC)
+    codec = self.config.codec
+    region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, codec)
     loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped)
     return loss, region, weight_NxL.reshape(-1)[gathered.flat_K] * gathered.weight_K
 
@@ -113,16 +114,16 @@ class Fractal(nn.Module):
     """`Split.place` of level `index`, for the sampler."""
     return self.splits[index].place(region, self.splits[index].grid(region))
 
-  def step(self, index: int, place_NxLxD, canvas_NxPxW, grid: Grid, cache, i):
+  def step(self, index: int, place_NxLxD, canvas_NxQxW, grid: Grid, cache, i):
     """One patch of AR level `index`: logits (N, 1, ...), its children's condition, the cache."""
     split = self.splits[index]
-    y_Nx1xD, cache = split.step(place_NxLxD, canvas_NxPxW, grid, cache, i)
+    y_Nx1xD, cache = split.step(place_NxLxD, canvas_NxQxW, grid, cache, i)
     return self._decision(split, y_Nx1xD), y_Nx1xD, cache
 
-  def predict(self, index: int, region: Region, seen_NxPxW):
+  def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""
     split = self.splits[index]
-    y_NxLxD = split(region, seen_NxPxW, train=False)
+    y_NxLxD = split(region, seen_NxQxW, train=False)
     return self._decision(split, y_NxLxD), split.condition(y_NxLxD, split.grid(region))
 
   def _decision(self, split: Split, y_NxLxD):

@@ -46,11 +46,11 @@ class Grid:
       return x_NxLx.reshape(batch, self.cols, self.rows, *rest).swapaxes(1, 2)
     return x_NxLx.reshape(batch, self.rows, self.cols, *rest)
 
-  def split(self, x_NxPxT):
-    """Cells of a region to (N, L, p, t)."""
-    p, t = self.patch
-    x = x_NxPxT.reshape(-1, self.rows, p, self.cols, t)
-    return self.to_scan(x.transpose(0, 1, 3, 2, 4))
+  def split(self, x_NxPxTx):
+    """Cells of a region, (N, P, T, ...), to (N, L, p, t, ...)."""
+    (p, t), (num, _, _, *rest) = self.patch, x_NxPxTx.shape
+    x = x_NxPxTx.reshape(num, self.rows, p, self.cols, t, *rest)
+    return self.to_scan(x.swapaxes(2, 3))
 
   def join(self, x_NxLxpxt):
     """The inverse of `split`."""

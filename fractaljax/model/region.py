@@ -1,86 +1,109 @@
 """A region: what one level is given to split, with all it knows of its surroundings."""
 
-from typing import NamedTuple
-
+import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fractaljax.model import patches
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
 
 
-class Region(NamedTuple):
-  """N regions of P pitches by T steps, with a halo of H steps.
+@flax.struct.dataclass
+class Region:
+  """N regions of P pitches by T steps, with a halo of H steps and K pitches.
 
   Attributes:
-    canvas_NxPxW: int32 tokens, W = H + T: the strip of H steps before the region, then the region.
+    canvas_NxQxW: int32 tokens, Q = K + P + K and W = H + T: the region and what is before it in
+      time, with the pitches above and below it. Beside the region itself these are unknown.
     valid_NxT: False on padding.
     phase_NxT: place in the bar, see `fractaljax.music.crop.phase`.
     bar_NxT: index of the bar in the song.
     row_N: pitch row of the region's lowest pitch.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
+    margin: K.
   """
 
-  canvas_NxPxW: jax.Array
+  canvas_NxQxW: jax.Array
   valid_NxT: jax.Array
   phase_NxT: jax.Array
   bar_NxT: jax.Array
   row_N: jax.Array
   cond_NxC: jax.Array
+  margin: int = flax.struct.field(pytree_node=False)
 
   @property
   def size(self) -> tuple[int, int]:
     """(pitches, steps), without the halo."""
-    return self.canvas_NxPxW.shape[1], self.valid_NxT.shape[1]
+    return self.canvas_NxQxW.shape[1] - 2 * self.margin, self.valid_NxT.shape[1]
 
   @property
   def halo(self) -> int:
-    return self.canvas_NxPxW.shape[2] - self.valid_NxT.shape[1]
+    return self.canvas_NxQxW.shape[2] - self.valid_NxT.shape[1]
+
+  @property
+  def origin(self) -> tuple[int, int]:
+    """Where the region begins in its canvas: (row, column)."""
+    return self.margin, self.halo
 
   @property
   def tokens_NxPxT(self) -> jax.Array:
-    return self.canvas_NxPxW[:, :, self.halo :]
+    return self.inner(self.canvas_NxQxW)
+
+  def inner(self, x_NxQxW) -> jax.Array:
+    """The region's own cells of an array like its canvas."""
+    return x_NxQxW[:, self.margin : x_NxQxW.shape[1] - self.margin, self.halo :]
 
 
-def whole_roll(crop: Crop, codec: Codec) -> Region:
-  """The first region: a batch of crops, padding marked as outside."""
+def whole_roll(crop: Crop, config: ModelConfig) -> Region:
+  """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
+  codec, margin = config.codec, config.halo_pitches
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
+  canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2)
+  beyond = ((0, 0), (margin, margin), (0, 0))
   return Region(
-    jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2),
+    jnp.pad(canvas_BxPxW, beyond, constant_values=codec.outside),
     jnp.asarray(crop.valid_T),
     jnp.asarray(crop.phase_T),
     jnp.asarray(crop.bar_T),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    margin,
   )
 
 
-def children(region: Region, grid: Grid, seen_NxPxW, flat_C, cond_CxD) -> Region:
+def children(region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, codec: Codec) -> Region:
   """The patches with flat numbers `flat_C` (of N x L), as regions of the next level.
 
-  `seen_NxPxW` is the canvas as one patch sees the others: the masked patches of a MAR level are
+  `seen_NxQxW` is the canvas as one patch sees the others: the masked patches of a MAR level are
   unknown there. A child's halo is cut from it, and its own cells from the canvas itself.
   `cond_CxD` is what each child is told by its parent.
   """
-  (p, t), halo = grid.patch, region.halo
+  (p, t), halo, margin = grid.patch, region.halo, region.margin
   n_C, row_C, col_C = grid.corners(flat_C)
-  if seen_NxPxW is region.canvas_NxPxW or halo == 0:
-    canvas_CxPxW = patches.cut(region.canvas_NxPxW, n_C, row_C, col_C, (p, halo + t))
-  else:
-    strip_CxPxH = patches.cut(seen_NxPxW, n_C, row_C, col_C, (p, halo))
-    cells_CxPxT = patches.cut(region.canvas_NxPxW, n_C, row_C, col_C + halo, (p, t))
-    canvas_CxPxW = jnp.concatenate([strip_CxPxH, cells_CxPxT], axis=2)
+  size = (p + 2 * margin, halo + t)
+  canvas_CxQxW = patches.cut(region.canvas_NxQxW, n_C, row_C, col_C, size)
+  if seen_NxQxW is not region.canvas_NxQxW and halo:
+    strip_CxQxH = patches.cut(seen_NxQxW, n_C, row_C, col_C, (size[0], halo))
+    canvas_CxQxW = jnp.concatenate([strip_CxQxH, canvas_CxQxW[:, :, halo:]], axis=2)
+  if margin:
+    # Neighbours at the same time may come later, and a child must not depend on them.
+    row_Qx1 = np.arange(size[0])[:, None]
+    beside_QxW = ((row_Qx1 < margin) | (row_Qx1 >= margin + p)) & (np.arange(size[1]) >= halo)
+    canvas_CxQxW = jnp.where(beside_QxW, codec.unknown, canvas_CxQxW)
   valid, phase, bar = (
     patches.cut_steps(x, n_C, col_C, t)
     for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
   )
-  return Region(canvas_CxPxW, valid, phase, bar, region.row_N[n_C] + row_C, cond_CxD)
+  row_C = region.row_N[n_C] + row_C
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, margin)
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:
   """The region's canvas with the patches of `hidden_NxL` unknown."""
   hidden_NxPxT = grid.spread(hidden_NxL)
-  hidden_NxPxW = jnp.pad(hidden_NxPxT, ((0, 0), (0, 0), (region.halo, 0)))
-  return jnp.where(hidden_NxPxW, codec.unknown, region.canvas_NxPxW)
+  around = ((0, 0), (region.margin, region.margin), (region.halo, 0))
+  return jnp.where(jnp.pad(hidden_NxPxT, around), codec.unknown, region.canvas_NxQxW)

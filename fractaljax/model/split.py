@@ -10,7 +10,10 @@ from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
 from fractaljax.music.attributes import num_ids
+from fractaljax.music.codec import NUM_FEATURES
 from fractaljax.music.crop import NUM_PHASES
+
+ROW_CHANNELS = 8
 
 
 class Split(nn.Module):
@@ -34,8 +37,9 @@ class Split(nn.Module):
 
   def setup(self):
     config, level = self.config, self.level
-    self.column = self.dense(level.width // 2) if self.narrows_columns else None
+    self.patch_row = self.row_dense(level.patch[1])
     self.patch = self.dense(level.width)
+    self.halo_row = self.row_dense(config.halo)
     self.before = self.dense(level.width) if config.halo else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
@@ -58,35 +62,40 @@ class Split(nn.Module):
   def dense(self, width: int, bias: bool = False) -> nn.Dense:
     return nn.Dense(width, use_bias=bias, dtype=self.config.dtype)
 
+  def row_dense(self, num_steps: int) -> nn.Dense | None:
+    """What narrows the cells of a row in a block, where they are many."""
+    return self.dense(ROW_CHANNELS) if num_steps * NUM_FEATURES > ROW_CHANNELS else None
+
   @property
   def attribute_names(self) -> tuple[str, ...]:
     return () if self.index else self.config.attributes
 
   @property
-  def narrows_columns(self) -> bool:
-    """Whether a column of a patch is brought to half the width before columns are joined."""
-    return self.level.patch[0] * 5 > self.level.width // 2
+  def margin(self) -> int:
+    """Pitches above and below a patch that its halo takes in: none if it spans all of them."""
+    is_whole = self.level.patch[0] == self.config.codec.num_pitches
+    return 0 if is_whole else self.config.halo_pitches
 
   def grid(self, region: Region) -> Grid:
     return make_grid(region.size, self.level.patch, self.level.scan)
 
-  def __call__(self, region: Region, seen_NxPxW, train: bool):
+  def __call__(self, region: Region, seen_NxQxW, train: bool):
     """Outputs for all patches of whole regions.
 
     Args:
       region: the regions, N of them.
-      seen_NxPxW: the canvas as the patches see each other (MAR: masked patches unknown).
+      seen_NxQxW: the canvas as the patches see each other (MAR: masked patches unknown).
       train: whether dropout is alive.
 
     Returns:
       y_NxLxD in scan order.
     """
     grid = self.grid(region)
-    x_NxLxD = self.place(region, grid) + self.content(seen_NxPxW, grid, region.halo)
+    x_NxLxD = self.place(region, grid) + self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
     return y_NxLxD
 
-  def step(self, place_NxLxD, canvas_NxPxW, grid: Grid, cache, i):
+  def step(self, place_NxLxD, canvas_NxQxW, grid: Grid, cache, i):
     """Output for patch `i` alone (AR): the same as `__call__` gives there, from the cache.
 
     Returns:
@@ -94,7 +103,7 @@ class Split(nn.Module):
     """
     rope = jax.tree.map(lambda t: jax.lax.dynamic_slice_in_dim(t, i, 1, axis=0), self.rope(grid))
     place_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
-    x_Nx1xD = place_Nx1xD + self.content_at(canvas_NxPxW, grid, i)
+    x_Nx1xD = place_Nx1xD + self.content_at(canvas_NxQxW, grid, i)
     return self.trunk(x_Nx1xD, rope, cache, i)
 
   def rope(self, grid: Grid):
@@ -113,47 +122,61 @@ class Split(nn.Module):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
 
-  def content(self, canvas_NxPxW, grid: Grid, halo: int):
+  def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""
-    t = grid.patch[1]
-    columns_NxRxWxE = self.columns(canvas_NxPxW, grid.patch[0])
-    num, rows, _, _ = columns_NxRxWxE.shape
-    patches_NxRxCxE = columns_NxRxWxE[:, :, halo:].reshape(num, rows, grid.cols, -1)
-    x_NxLxD = self.patch(grid.to_scan(patches_NxRxCxE))
+    features_NxQxWx5 = self.features(seen_NxQxW)
+    patches_NxLxpxtx5 = grid.split(region.inner(features_NxQxWx5))
+    x_NxLxD = self.patch(self.joined(patches_NxLxpxtx5, self.patch_row))
     if self.level.causal:
-      start_Nx1xD = jnp.broadcast_to(self.start, (num, 1, self.level.width)).astype(x_NxLxD.dtype)
-      x_NxLxD = jnp.concatenate([start_Nx1xD, x_NxLxD[:, :-1]], axis=1)
+      start_Nx1xD = jnp.broadcast_to(self.start, (x_NxLxD.shape[0], 1, self.level.width))
+      x_NxLxD = jnp.concatenate([start_Nx1xD.astype(x_NxLxD.dtype), x_NxLxD[:, :-1]], axis=1)
     if self.before is not None:
-      window_CxH = jnp.arange(grid.cols)[:, None] * t + jnp.arange(halo)
-      strips_NxRxCxE = columns_NxRxWxE[:, :, window_CxH].reshape(num, rows, grid.cols, -1)
-      x_NxLxD += self.before(grid.to_scan(strips_NxRxCxE))
+      x_NxLxD += self.before(grid.to_scan(self.strips(region, features_NxQxWx5, grid)))
     return x_NxLxD
 
-  def content_at(self, canvas_NxPxW, grid: Grid, i):
+  def content_at(self, canvas_NxQxW, grid: Grid, i):
     """`content` of an AR level at patch `i` alone: (N, 1, D)."""
-    (p, t), halo = grid.patch, self.config.halo
+    (p, t), halo, margin = grid.patch, self.config.halo, self.config.halo_pitches
     row_L, col_L = jnp.asarray(grid.row_L) * p, jnp.asarray(grid.col_L) * t
-    num = canvas_NxPxW.shape[0]
 
-    def columns(i, skip, steps):
-      corner = (0, row_L[i], col_L[i] + skip)
-      block = jax.lax.dynamic_slice(canvas_NxPxW, corner, (num, p, steps))
-      return self.columns(block, p).reshape(num, -1)
+    def cut(i, skip, size):
+      corner = (0, row_L[i] + skip[0], col_L[i] + skip[1])
+      return jax.lax.dynamic_slice(canvas_NxQxW, corner, (canvas_NxQxW.shape[0], *size))
 
-    x_NxD = self.patch(columns(jnp.maximum(i - 1, 0), halo, t))
+    before_Nxpxt = cut(jnp.maximum(i - 1, 0), (margin, halo), (p, t))
+    x_NxD = self.patch(self.joined(self.features(before_Nxpxt), self.patch_row))
     x_NxD = jnp.where(i == 0, self.start.astype(x_NxD.dtype), x_NxD)
     if self.before is not None:
-      x_NxD += self.before(columns(i, 0, halo))
+      strip_NxSxH = cut(i, (margin - self.margin, 0), (p + 2 * self.margin, halo))
+      x_NxD += self.before(self.joined(self.features(strip_NxSxH), self.halo_row))
     return x_NxD[:, None]
 
-  def columns(self, canvas_NxPxW, p: int):
-    """Columns of p cells as features, narrowed if they are many: (N, P / p, W, E)."""
-    features = jnp.asarray(self.config.codec.features(), self.config.dtype)
-    cells_NxPxWx5 = features[canvas_NxPxW]
-    num, num_p, width, _ = cells_NxPxWx5.shape
-    cells = cells_NxPxWx5.reshape(num, num_p // p, p, width, 5).swapaxes(2, 3)
-    columns_NxRxWxE = cells.reshape(num, num_p // p, width, p * 5)
-    return self.column(columns_NxRxWxE) if self.narrows_columns else columns_NxRxWxE
+  def features(self, tokens):
+    """What the model reads of each token: (..., 5)."""
+    return jnp.asarray(self.config.codec.features(), self.config.dtype)[tokens]
+
+  def joined(self, cells_xRxSx5, row):
+    """Blocks of R rows by S steps as vectors: each row narrowed by `row`, then all joined."""
+    rows_xRxE = cells_xRxSx5.reshape(*cells_xRxSx5.shape[:-2], -1)
+    rows_xRxE = row(rows_xRxE) if row is not None else rows_xRxE
+    return rows_xRxE.reshape(*rows_xRxE.shape[:-2], -1)
+
+  def strips(self, region: Region, features_NxQxWx5, grid: Grid):
+    """Halo strips of all patches as vectors, (N, rows, cols, S E), S = the strip's pitches."""
+    (p, t), halo, skip = grid.patch, region.halo, region.margin - self.margin
+    features_NxQxWx5 = features_NxQxWx5[:, skip : features_NxQxWx5.shape[1] - skip]
+    columns = [features_NxQxWx5[:, :, c * t : c * t + halo] for c in range(grid.cols)]
+    cells_NxQxCxHx5 = jnp.stack(columns, axis=2)
+    rows_NxQxCxE = cells_NxQxCxHx5.reshape(*cells_NxQxCxHx5.shape[:3], -1)
+    rows_NxQxCxE = self.halo_row(rows_NxQxCxE) if self.halo_row is not None else rows_NxQxCxE
+    num, _, cols, _ = rows_NxQxCxE.shape
+    if self.margin == 0:
+      strips = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
+      return strips.reshape(num, grid.rows, cols, -1)
+    # A window of pitches for each row of patches, as slices: a gather's gradient would be slow.
+    last = (grid.rows - 1) * p + 1
+    shifts = [rows_NxQxCxE[:, s : s + last : p] for s in range(p + 2 * self.margin)]
+    return jnp.concatenate(shifts, axis=-1)
 
   def logits(self, y_NxLxD):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32."""

@@ -37,7 +37,7 @@ def tile(x, branches: int):
 
 def branch(region: Region, branches: int) -> Region:
   """The region once for each branch; its conditions are there for all of them already."""
-  return tile(region._replace(cond_NxC=None), branches)._replace(cond_NxC=region.cond_NxC)
+  return tile(region.replace(cond_NxC=None), branches).replace(cond_NxC=region.cond_NxC)
 
 
 def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, cond, fill):
@@ -57,7 +57,7 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
     the new canvas and the log probability of what was decided, (N,).
   """
   codec, region = decoder.model.config.codec, job.region
-  cells_NxAxpxt = spot.read(region.canvas_NxPxW, region.halo)
+  cells_NxAxpxt = spot.read(region.canvas_NxQxW, region.origin)
   unknown_NxAxpxt = (cells_NxAxpxt == codec.unknown) & spot.member_NxA[..., None, None]
   logp_N = jnp.zeros(region.row_N.shape)
   bit_NxA = spot.member_NxA
@@ -73,9 +73,9 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
       0 if token_NxA is None else token_NxA[..., None, None],
       cells_NxAxpxt,
     )
-    job = job.with_canvas(spot.write(region.canvas_NxPxW, cells_NxAxpxt, region.halo))
+    job = job.with_canvas(spot.write(region.canvas_NxQxW, cells_NxAxpxt, region.origin))
     if token_NxA is not None:
-      return job.region.canvas_NxPxW, logp_N
+      return job.region.canvas_NxQxW, logp_N
   chosen_NxA = bit_NxA & unknown_NxAxpxt.any(axis=(2, 3))
   canvas, more_N = _expand(decoder, index, job, spot, seen, cond, chosen_NxA, fill)
   return canvas, logp_N + more_N
@@ -127,7 +127,7 @@ def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):
 
 def _expand(decoder: Decoder, index: int, job: Job, spot: Spot, seen, cond, chosen_NxA, fill):
   """Lets the next level fill the chosen patches, a chunk of them at a time."""
-  halo = job.region.halo
+  margin, halo = job.region.origin
   total = chosen_NxA.size
   chunk = min(decoder.plan.chunk, total)
   chosen_K = gather(chosen_NxA.reshape(-1), -(-total // chunk) * chunk).flat_K
@@ -143,10 +143,10 @@ def _expand(decoder: Decoder, index: int, job: Job, spot: Spot, seen, cond, chos
     child = child_job(job, decoder.model.config, index, spot.grid, seen, flat_C, cond_CxD)
     tokens_Cxpxt, logp_C = fill(decoder, index + 1, child)
     n_C, row_C, col_C = spot.grid.corners(flat_C)
-    canvas = _paste(canvas, tokens_Cxpxt, used_C, n_C, row_C, col_C + halo)
+    canvas = _paste(canvas, tokens_Cxpxt, used_C, n_C, row_C + margin, col_C + halo)
     return start + chunk, canvas, logp_N.at[n_C].add(jnp.where(used_C, logp_C, 0.0))
 
-  state = (jnp.int32(0), job.region.canvas_NxPxW, jnp.zeros(job.region.row_N.shape))
+  state = (jnp.int32(0), job.region.canvas_NxQxW, jnp.zeros(job.region.row_N.shape))
   _, canvas, logp_N = jax.lax.while_loop(lambda state: state[0] < count, body, state)
   return canvas, logp_N
 

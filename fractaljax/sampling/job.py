@@ -41,8 +41,8 @@ class Job(NamedTuple):
   scale_N: jax.Array
   target_NxPxT: jax.Array | None
 
-  def with_canvas(self, canvas_NxPxW) -> 'Job':
-    return self._replace(region=self.region._replace(canvas_NxPxW=canvas_NxPxW))
+  def with_canvas(self, canvas_NxQxW) -> 'Job':
+    return self._replace(region=self.region.replace(canvas_NxQxW=canvas_NxQxW))
 
 
 def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
@@ -73,7 +73,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
 
   target = job.target_NxPxT
   return Job(
-    children(job.region, grid, seen, flat_C, cond),
+    children(job.region, grid, seen, flat_C, cond, config.codec),
     Noise(noise(job.noise.choice), noise(job.noise.order)),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),

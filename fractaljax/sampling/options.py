@@ -17,7 +17,7 @@ class Plan:
     chunk: occupied patches that are expanded together, at most.
     nucleus: whether `Knobs.top_p` is applied.
     guided: whether classifier-free guidance is applied (twice the work).
-    rising: let the guidance grow linearly over the roll, from nothing to its full scale.
+    rising: let the guidance grow linearly over the first level, from none (scale 1) to its scale.
   """
 
   chunk: int = 8

@@ -48,10 +48,10 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
 
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   config, plan = decoder.model.config, decoder.plan
-  region = whole_roll(crop, config.codec)
+  region = whole_roll(crop, config)
   if plan.guided:
     ids_BxA = region.cond_NxC
-    region = region._replace(cond_NxC=jnp.concatenate([ids_BxA, jnp.zeros_like(ids_BxA)]))
+    region = region.replace(cond_NxC=jnp.concatenate([ids_BxA, jnp.zeros_like(ids_BxA)]))
   scale_B = jnp.broadcast_to(decoder.knobs.guidance, crop.valid_T.shape[0])
   return _fill(decoder, 0, Job(region, noise, scale_B, target_BxPxT))
 
@@ -62,7 +62,7 @@ def _fill(decoder: Decoder, index: int, job: Job):
   grid = make_grid(job.region.size, level.patch, level.scan)
   fill = _fill_in_order if level.causal else _fill_masked
   canvas, logp_N = fill(decoder, index, job, grid)
-  return canvas[:, :, job.region.halo :], logp_N
+  return job.region.inner(canvas), logp_N
 
 
 def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
@@ -78,13 +78,12 @@ def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
       'step', index, place, tile(canvas, branches), grid, cache, i
     )
     spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
-    canvas, more_N = decide(
-      decoder, index, job.with_canvas(canvas), spot, canvas, logits, cond, _fill
-    )
+    now = _rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
+    canvas, more_N = decide(decoder, index, now, spot, canvas, logits, cond, _fill)
     return canvas, cache, logp_N + more_N
 
   cache = empty_cache(decoder.model.config, index, num * branches, len(grid))
-  state = (job.region.canvas_NxPxW, cache, jnp.zeros(num))
+  state = (job.region.canvas_NxQxW, cache, jnp.zeros(num))
   canvas, _, logp_N = jax.lax.fori_loop(0, len(grid), body, state)
   return canvas, logp_N
 
@@ -99,7 +98,8 @@ def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):
 
   def body(k, state):
     canvas, start_N, logp_N = state
-    now, end_N = job.with_canvas(canvas), num_done(k, iterations, num_N)
+    now = _rising(decoder, index, job.with_canvas(canvas), (k + 1) / iterations)
+    end_N = num_done(k, iterations, num_N)
     hidden_NxL = unknown_NxL & (order_NxL >= start_N[:, None])
     seen = hide(now.region, grid, hidden_NxL, config.codec)
     logits, cond = decoder.apply(
@@ -109,6 +109,13 @@ def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):
     canvas, more_N = decide(decoder, index, now, spot, seen, logits, cond, _fill)
     return canvas, end_N, logp_N + more_N
 
-  state = (job.region.canvas_NxPxW, jnp.zeros_like(num_N), jnp.zeros(num_N.shape))
+  state = (job.region.canvas_NxQxW, jnp.zeros_like(num_N), jnp.zeros(num_N.shape))
   canvas, _, logp_N = jax.lax.fori_loop(0, iterations, body, state)
   return canvas, logp_N
+
+
+def _rising(decoder: Decoder, index: int, job: Job, share) -> Job:
+  """The job with its guidance at this share of the first level, where it is to rise over it."""
+  if index or not decoder.plan.rising:
+    return job
+  return job._replace(scale_N=1 + (job.scale_N - 1) * share)

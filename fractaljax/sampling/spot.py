@@ -25,25 +25,26 @@ class Spot(NamedTuple):
   def is_one(self) -> bool:
     return self.patch_A.shape[0] == 1
 
-  def read(self, x_NxPxW, halo: int = 0):
-    """The cells of the patches, (N, A, p, t), from a canvas with a halo before the region."""
+  def read(self, x_NxQxW, origin: tuple[int, int] = (0, 0)):
+    """The cells of the patches, (N, A, p, t), from a canvas where the region begins at `origin`."""
     if not self.is_one:
-      return self.grid.split(x_NxPxW[:, :, halo:])
-    size = (x_NxPxW.shape[0], *self.grid.patch)
-    return jax.lax.dynamic_slice(x_NxPxW, self._corner(halo), size)[:, None]
+      return self.grid.split(self._inner(x_NxQxW, origin))
+    size = (x_NxQxW.shape[0], *self.grid.patch)
+    return jax.lax.dynamic_slice(x_NxQxW, self._corner(origin), size)[:, None]
 
-  def write(self, x_NxPxW, cells_NxAxpxt, halo: int = 0):
+  def write(self, x_NxQxW, cells_NxAxpxt, origin: tuple[int, int]):
     """The canvas with these cells in place of the patches'."""
     if not self.is_one:
-      return x_NxPxW.at[:, :, halo:].set(self.grid.join(cells_NxAxpxt))
-    return jax.lax.dynamic_update_slice(x_NxPxW, cells_NxAxpxt[:, 0], self._corner(halo))
+      cells_NxPxT = self.grid.join(cells_NxAxpxt)
+      return jax.lax.dynamic_update_slice(x_NxQxW, cells_NxPxT, (0, *origin))
+    return jax.lax.dynamic_update_slice(x_NxQxW, cells_NxAxpxt[:, 0], self._corner(origin))
 
   def read_noise(self, x_NxRxC):
     """The number of each patch, (N, A)."""
     if not self.is_one:
       return self.grid.to_scan(x_NxRxC)
     p, t = self.grid.patch
-    _, row, col = self._corner(0)
+    _, row, col = self._corner((0, 0))
     return jax.lax.dynamic_slice(x_NxRxC, (0, row // p, col // t), (x_NxRxC.shape[0], 1, 1))[:, 0]
 
   def flat(self, chosen_C):
@@ -51,6 +52,10 @@ class Spot(NamedTuple):
     num = self.patch_A.shape[0]
     return chosen_C // num * len(self.grid) + self.patch_A[chosen_C % num]
 
-  def _corner(self, halo: int):
+  def _inner(self, x_NxQxW, origin: tuple[int, int]):
+    (p, t), (row, col) = self.grid.patch, origin
+    return x_NxQxW[:, row : row + self.grid.rows * p, col : col + self.grid.cols * t]
+
+  def _corner(self, origin: tuple[int, int]):
     _, row_1, col_1 = self.grid.corners(self.patch_A)
-    return jnp.int32(0), row_1[0], col_1[0] + halo
+    return jnp.int32(0), row_1[0] + origin[0], col_1[0] + origin[1]

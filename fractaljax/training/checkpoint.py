@@ -1,6 +1,5 @@
 """Checkpoints of a run. All that touches Orbax is here."""
 
-import logging
 from pathlib import Path
 
 import jax
@@ -9,9 +8,6 @@ from jax.sharding import Sharding
 
 from fractaljax.errors import UserError
 from fractaljax.training.state import State
-
-# Orbax tells of every step of a save; people who train want to hear of failures.
-logging.getLogger('absl').setLevel(logging.WARNING)
 
 
 class Checkpoints:

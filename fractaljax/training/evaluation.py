@@ -48,7 +48,7 @@ class Evaluation:
     all_batches = [batch for batches in self._batches.values() for batch in batches]
     self._capacities = needed_capacities(model.config, all_batches, placement.num_devices)
     self._songs = {
-      f'{split}_songs/{name}': value
+      f'songs_{split}/{name}': value
       for split in songs
       for name, value in song_statistics(songs[split], config.eval_crops).items()
     }
@@ -69,13 +69,13 @@ class Evaluation:
     self._logs.write(step, metrics)
     for temperature, songs in samples.items():
       self._show(step, f'samples_t{temperature:g}', songs[0])
-    bits = metrics['valid/bits_per_note']
+    bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
       f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
     )
     return (
       f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
-      f'{metrics["valid_songs/notes_per_bar"]:.1f}, samples {density}'
+      f'{metrics["songs_valid/notes_per_bar"]:.1f}, samples {density}'
     )
 
   def _show(self, step: int, name: str, notes_Nx4: np.ndarray):
@@ -92,11 +92,11 @@ class Evaluation:
       found = score_batches(
         self._model, params, batches, self._capacities, self._config.seed, self._placement
       )
-      metrics[f'{split}/nats_per_step'] = found.nats_per_step
-      metrics[f'{split}/bits_per_note'] = found.bits_per_note
+      metrics[f'eval_{split}/nats_per_step'] = found.nats_per_step
+      metrics[f'eval_{split}/bits_per_note'] = found.bits_per_note
       for i, nats in enumerate(found.nats_by_level):
         part = 'value' if i == len(found.nats_by_level) - 1 else 'gate'
-        metrics[f'{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
+        metrics[f'eval_{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
     return metrics
 
   def samples(self, params) -> dict[float, list[np.ndarray]]:

@@ -1,0 +1,43 @@
+"""Samples of a trained model beside the songs it has not seen: the same figures for both.
+
+python -m benchmarks.pop909 --checkpoint=runs/bars_small --data=data/pop909
+"""
+
+import jax
+from absl import flags
+
+from benchmarks import setting
+from fractaljax import command
+from fractaljax.data.records import Songs
+from fractaljax.music.metrics import statistics
+from fractaljax.sampling import known
+from fractaljax.sampling.draw import draw
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.training.mesh import data_parallel
+from fractaljax.training.trained import load
+
+_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_NUM = flags.DEFINE_integer('num', 32, 'samples', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of each')
+
+
+def main(_):
+  songs = Songs(setting.DATA.value, 'valid')
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  config = trained.model.config
+  crop = known.nothing(config, _STEPS.value)
+  knobs = make_knobs(config)
+  drawn = draw(trained.model, trained.params, Plan(), knobs, crop, _NUM.value, 8, seed=0)
+  samples = statistics([(config.codec.decode(x), _STEPS.value, 16) for x in drawn.tokens_BxPxT])
+  held_out = [songs[i] for i in range(len(songs))]
+  data = statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in held_out])
+  setting.report(
+    benchmark='pop909', step=trained.step, samples=_NUM.value, seconds=drawn.seconds,
+    **{name: [round(samples[name], 3), round(data[name], 3)] for name in samples},
+    notes_per_bar_ratio=samples['notes_per_bar'] / data['notes_per_bar'],
+    pitch_std_ratio=samples['pitch_std'] / data['pitch_std'],
+  )  # fmt: skip
+
+
+if __name__ == '__main__':
+  command.run(main)

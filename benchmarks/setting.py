@@ -1,0 +1,57 @@
+"""What the benchmarks share: batches of real songs, the name of the machine, the JSON line."""
+
+import itertools
+import json
+import platform
+import time
+from pathlib import Path
+
+import jax
+from absl import flags
+from ml_collections import ConfigDict
+
+from fractaljax.config import build_model
+from fractaljax.data import pipeline
+from fractaljax.data.records import Songs
+from fractaljax.model.fractal import Fractal
+from fractaljax.music.crop import Crop
+
+DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
+
+
+def batches(config: ConfigDict, num: int) -> list[Crop]:
+  """The first training batches of a config, of the songs at --data."""
+  model = build_model(config.model)
+  stream = pipeline.training_batches(
+    Songs(DATA.value, 'train'), model.codec, config.data.batch_size, config.data.crop_steps,
+    model.halo, config.data.transpose, model.attributes, config.seed,
+  )  # fmt: skip
+  return list(itertools.islice(stream, num))
+
+
+def build(config: ConfigDict) -> Fractal:
+  """The config's model."""
+  return Fractal(build_model(config.model))
+
+
+def seconds(function, *args) -> tuple[float, object]:
+  """What a call takes until its result is there, and the result."""
+  began = time.perf_counter()
+  result = jax.block_until_ready(function(*args))
+  return time.perf_counter() - began, result
+
+
+def report(**figures) -> None:
+  """Prints the figures and the machine as one JSON line."""
+  rounded = {k: round(v, 5) if isinstance(v, float) else v for k, v in figures.items()}
+  print(json.dumps(rounded | {'device': _device(), 'jax': jax.__version__}), flush=True)
+
+
+def _device() -> str:
+  device = jax.devices()[0]
+  if device.platform != 'cpu':
+    return f'{jax.device_count()} x {device.device_kind}'
+  cpuinfo = Path('/proc/cpuinfo')
+  lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+  names = [line.split(':')[1].strip() for line in lines if line.startswith('model name')]
+  return f'{len(names)} cores of {names[0]}' if names else platform.processor()

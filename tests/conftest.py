@@ -1,0 +1,23 @@
+"""Set-up of the whole suite: four simulated devices, and data sets that may be absent."""
+
+import os
+from pathlib import Path
+
+# Before JAX starts.
+os.environ['XLA_FLAGS'] = (
+  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
+)
+os.environ['JAX_PLATFORMS'] = 'cpu'
+# Commands under test must not start anew for the sake of speed.
+os.environ.setdefault('GLIBC_TUNABLES', 'glibc.malloc.hugetlb=0')
+
+import pytest
+
+POP909 = Path(__file__).parents[2] / 'shared' / 'data' / 'pop909'
+
+
+@pytest.fixture(scope='session')
+def pop909() -> Path:
+  if not POP909.is_dir():
+    pytest.skip('POP909 is absent')
+  return POP909
