@@ -21,7 +21,7 @@ setup(
     'ml-collections>=1.0',
     'msgpack>=1.0',
     'numpy>=1.26',
-    'optax>=0.2.4',
+    'optax>=0.2.6',
     'orbax-checkpoint>=0.11',
     'pretty_midi>=0.2.10',
     'symusic>=0.5',

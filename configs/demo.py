@@ -14,8 +14,10 @@ def get_config() -> ConfigDict:
   config = base()
   config.num_steps = 700
   config.data.corpus_songs = 1_000
+  config.data.in_c = True
+  config.data.transpose = (0, 0)
   config.data.crop_steps = 256
-  config.data.batch_size = 4
+  config.data.batch_size = 2
   config.model.widths = (128, 128, 96, 64)
   config.model.depths = (2, 3, 1, 1)
   config.model.heads = (4, 4, 3, 2)

@@ -18,6 +18,7 @@ def base() -> ConfigDict:
   config.data.corpus_songs = 2_000  # size of the built-in corpus
   config.data.batch_size = 8  # crops an update, over all devices
   config.data.crop_steps = 512  # steps (16ths) in a crop
+  config.data.in_c = False  # move every song to C major or A minor first
   config.data.transpose = (-5, 6)  # semitones, lowest and highest
 
   config.model = _base_model()
@@ -58,7 +59,7 @@ def _base_model() -> ConfigDict:
   model.capacities = (1.0, 1.0, 0.35)
   model.gate = True
   model.halo = 16  # steps
-  model.halo_pitches = 12
+  model.halo_pitches = 24  # above and below
   model.head_width = 64
   model.head_depth = 1
   model.qk_norm = True

@@ -19,15 +19,15 @@ def main(_):
   from tqdm import tqdm
 
   from fractaljax.data import pipeline
-  from fractaljax.data.records import Songs
+  from fractaljax.data.in_c import read_songs
   from fractaljax.training.likelihood import needed_capacities, score_batches
   from fractaljax.training.mesh import data_parallel
   from fractaljax.training.trained import load
 
-  songs = Songs(_DATA.value, _SPLIT.value)
   placement = data_parallel(jax.devices())
   trained = load(_CHECKPOINT.value, placement)
   config = trained.model.config
+  songs = read_songs(_DATA.value, _SPLIT.value, trained.config.data.in_c)
   batch_size = -(-_BATCH_SIZE.value // placement.num_devices) * placement.num_devices
 
   def batches(what: str):

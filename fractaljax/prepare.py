@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -10,27 +12,40 @@ from fractaljax import command
 from fractaljax.data import ingest, sources
 from fractaljax.errors import UserError
 
-_INPUT = flags.DEFINE_string('input', None, 'folder of songs', required=True)
+_INPUT = flags.DEFINE_string('input', None, 'folder of songs; not for --format=corpus')
 _OUTPUT = flags.DEFINE_string('output', None, 'folder for the shards', required=True)
 _FORMAT = flags.DEFINE_enum(
-  'format', 'auto', sources.FORMATS, 'MIDI files, POP909, or .npz of rolls (steps, 88)'
+  'format',
+  'auto',
+  [*sources.FORMATS, 'corpus'],
+  'MIDI files, POP909, .npz of rolls (steps, 88), or the built-in corpus',
 )
 _LIST = flags.DEFINE_string('list', None, 'only the songs named in this file, one a line')
-_WORKERS = flags.DEFINE_integer('workers', os.cpu_count(), 'processes', lower_bound=1)
+_WORKERS = flags.DEFINE_integer('workers', min(os.cpu_count() or 1, 8), 'processes', lower_bound=1)
 _BEATS = flags.DEFINE_bool('beats', True, 'use the beat_midi.txt beside songs of POP909')
 _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'replace songs that are at the output')
+_SONGS = flags.DEFINE_integer('songs', 2_000, 'songs of the built-in corpus', lower_bound=2)
+_SEED = flags.DEFINE_integer('seed', 0, 'names the built-in corpus', lower_bound=0)
 
 
 def main(_):
-  names = None
-  if _LIST.value:
-    try:
-      names = Path(_LIST.value).read_text().split('\n')
-    except (OSError, UnicodeDecodeError) as error:
-      raise UserError(f'--list={_LIST.value} cannot be read ({error}); see the path') from error
-    names = [name.strip() for name in names if name.strip()]
+  # A scheduler's SIGTERM, too, removes what is half written.
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  try:
+    print(json.dumps(_prepare()))
+  except KeyboardInterrupt:
+    print('interrupted; nothing was written', file=sys.stderr)
+    sys.exit(130)
+
+
+def _prepare() -> dict:
+  if _FORMAT.value == 'corpus':
+    return ingest.prepare_corpus(_OUTPUT.value, _SONGS.value, _SEED.value, _OVERWRITE.value)
+  if not _INPUT.value:
+    raise UserError('--input is missing; give a folder of songs, or --format=corpus')
+  names = ingest.read_list(_LIST.value) if _LIST.value else None
   items = sources.find(Path(_INPUT.value), _FORMAT.value, names, _BEATS.value)
-  print(json.dumps(ingest.prepare(items, _OUTPUT.value, _WORKERS.value, _OVERWRITE.value)))
+  return ingest.prepare(items, _OUTPUT.value, _WORKERS.value, _OVERWRITE.value)
 
 
 if __name__ == '__main__':

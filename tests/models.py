@@ -1,13 +1,28 @@
 """Small models that the tests share: tiny grids that can be enumerated."""
 
+import functools
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import Level, ModelConfig
+from fractaljax.model.fractal import Fractal
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
+from fractaljax.sampling.job import Noise, make_noise
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.sampler import score
+
+# Compiling is what costs in tests of tiny models, so the compiler is asked for less.
+quick_jit = functools.partial(
+  jax.jit,
+  compiler_options={
+    'xla_backend_optimization_level': 0,
+    'xla_llvm_disable_expensive_passes': True,
+  },
+)
 
 HIERARCHIES = {
   'square': ((2, 2), (1, 1)),
@@ -26,12 +41,12 @@ def level(patch, generator='ar', **changes) -> Level:
 def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary', **changes):
   """A model of a roll of few pitches, with room for every patch."""
   generators = generators or ('ar',) * len(patches)
-  scans = changes.pop('scan', 'time')
-  levels = tuple(level(p, g, scan=scans) for p, g in zip(patches, generators, strict=True))
+  shared = {key: changes.pop(key) for key in ('scan', 'iterations', 'dropout') if key in changes}
+  levels = tuple(level(p, g, **shared) for p, g in zip(patches, generators, strict=True))
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
-    gate=True, halo=2, halo_pitches=1, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, attributes=(),
-    cond_drop=0.1, dtype='float32',
+    gate=True, halo=2, halo_pitches=1, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4,
+    attributes=(), cond_drop=0.1, dtype='float32',
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -59,9 +74,51 @@ def all_rolls(num_pitches: int, num_steps: int, num_values: int = 2) -> np.ndarr
 
 def shake(params, seed: int = 0, scale: float = 0.5):
   """Adds noise to every parameter, so that nothing is zero or symmetric by initialisation."""
-  import jax
-
   leaves, tree = jax.tree.flatten(params)
   keys = jax.random.split(jax.random.key(seed), len(leaves))
   noisy = [p + scale * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)]
   return jax.tree.unflatten(tree, [jnp.asarray(p) for p in noisy])
+
+
+def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
+  """Parameters of no symmetry, around 1 in norms and 0 elsewhere; nothing is compiled."""
+  rng = np.random.default_rng(seed)
+  rows = config.codec.num_pitches
+  crop = as_crop(
+    np.zeros((1, rows, config.levels[0].patch[1])),
+    config.halo,
+    config.codec,
+    len(config.attributes),
+  )
+  rngs = {name: jax.random.key(0) for name in ('params', 'mask')}
+  shapes = jax.eval_shape(lambda: Fractal(config).init(rngs, crop, False))
+
+  def draw(path, leaf):
+    middle = 1.0 if path[-1].key == 'scale' else 0.0
+    return np.asarray(middle + scale * rng.standard_normal(leaf.shape), np.float32)
+
+  return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def same_noise(config: ModelConfig, num: int, num_steps: int, seed: int = 0) -> Noise:
+  """The same chance for each of `num` rolls."""
+  noise = make_noise(config, jax.random.key(seed)[None], num_steps)
+  return jax.tree.map(lambda x: np.repeat(np.asarray(x), num, axis=0), noise)
+
+
+def log_probability(config: ModelConfig, params, crop: Crop, noise=None, **plan) -> np.ndarray:
+  """Log probability of each whole roll, for MAR levels in one random order that all share."""
+  noise = same_noise(config, *crop.valid_T.shape) if noise is None else noise
+  plan, knobs = Plan(**{'chunk': 64, **plan}), make_knobs(config)
+  score_all = quick_jit(score, static_argnums=(0, 1))
+  return np.asarray(score_all(Fractal(config), plan, params, crop, noise, knobs))
+
+
+def teacher_forced_nats(config: ModelConfig, params, crop: Crop) -> np.ndarray:
+  """-log probability of each roll by the forward of training, for models without MAR levels."""
+
+  def one(params, crop):
+    crop_1 = jax.tree.map(lambda x: x[None], crop)
+    return sum(loss.nats for loss in Fractal(config).apply(params, crop_1, False))
+
+  return np.asarray(quick_jit(jax.vmap(one, (None, 0)))(params, crop))

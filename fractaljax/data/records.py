@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgpack
 import numpy as np
-from array_record.python import array_record_data_source, array_record_module
+from array_record.python.array_record_data_source import ArrayRecordDataSource
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from fractaljax.errors import UserError
 from fractaljax.music.notes import Song
@@ -20,8 +21,8 @@ DESCRIPTION = 'dataset.json'
 SONGS_PER_SHARD = 4096
 
 
-def pack(song: Song) -> bytes:
-  """A song as a record."""
+def pack(song: Song, split: str) -> bytes:
+  """A song of a split as a record."""
   fields = {
     'notes': song.notes_Nx4.astype('<i4').tobytes(),
     'num_steps': song.num_steps,
@@ -29,6 +30,7 @@ def pack(song: Song) -> bytes:
     'tempo_bpm': song.tempo_bpm,
     'source': song.source,
     'offset_steps': song.offset_steps,
+    'split': split,
   }
   return msgpack.packb(fields)
 
@@ -37,16 +39,26 @@ def unpack(record: bytes) -> Song:
   """The song of a record."""
   fields = msgpack.unpackb(record)
   notes_Nx4 = np.frombuffer(fields.pop('notes'), '<i4').reshape(-1, 4).astype(np.int32)
+  fields.pop('split', None)
   return Song(notes_Nx4, **fields | {'metre': tuple(fields['metre'])})
 
 
 def num_records(path: Path) -> int:
   """Records in a shard; -1 if it is damaged."""
   try:
-    reader = array_record_module.ArrayRecordReader(str(path))
+    reader = ArrayRecordReader(str(path))
     return reader.num_records() if reader.ok() else -1
   except (RuntimeError, ValueError, OSError):
     return -1
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+  """What ArrayRecord says of a full disk is a RuntimeError."""
+  try:
+    yield
+  except RuntimeError as error:
+    raise OSError(str(error)) from error
 
 
 class Writer:
@@ -62,13 +74,12 @@ class Writer:
     info = self._splits.setdefault(split, {'shards': {}, 'songs': 0, 'notes': 0, 'bars': 0})
     if self._room == 0 or info['songs'] == 0:
       self._close_shard()
-      self._split = split
       self._name = f'{split}-{len(info["shards"]):05d}.array_record'
       # One song a group: a song is read alone, in random order.
-      path = str(self._directory / self._name)
-      self._writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
+      self._writer = ArrayRecordWriter(str(self._directory / self._name), 'group_size:1')
       self._room = SONGS_PER_SHARD
-    self._writer.write(pack(song))
+    with _as_os_error():
+      self._writer.write(pack(song, split))
     self._room -= 1
     info['shards'][self._name] = info['shards'].get(self._name, 0) + 1
     info['songs'] += 1
@@ -83,13 +94,9 @@ class Writer:
 
   def _close_shard(self):
     if self._writer is not None:
-      self._writer.close()
+      with _as_os_error():
+        self._writer.close()
       self._writer = None
-      # Closing tells nothing of a full disk.
-      if (
-        num_records(self._directory / self._name) != self._splits[self._split]['shards'][self._name]
-      ):
-        raise OSError(f'{self._name} is not whole; see that the disk has room')
 
 
 @contextlib.contextmanager
@@ -99,22 +106,18 @@ def new_dataset(output: str | os.PathLike, overwrite: bool) -> Iterator[Writer]:
   Raises:
     UserError: there is something at `output` and `overwrite` is not given, or no room for it.
   """
-  output = Path(output)
-  if output.exists() and not overwrite:
-    raise UserError(f'{output} exists; choose another --output or give --overwrite')
-  if output.exists() and any(output.iterdir()) and not (output / DESCRIPTION).exists():
-    raise UserError(f'{output} has something else than songs in it; choose another --output')
-  half = None
+  output, half = Path(output), None
+  _check_free(output, overwrite)
   try:
     output.parent.mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=f'.{output.name}-', dir=output.parent))
-    half.chmod(0o755)
-    writer = Writer(half)
+    (new := half / 'new').mkdir()
+    writer = Writer(new)
     yield writer
     writer.finish()
     if output.exists():
-      shutil.rmtree(output)
-    half.rename(output)
+      output.rename(half / 'old')
+    new.rename(output)
   except OSError as error:
     raise UserError(f'{output} cannot be written: {error.strerror or error}') from error
   finally:
@@ -122,8 +125,16 @@ def new_dataset(output: str | os.PathLike, overwrite: bool) -> Iterator[Writer]:
       shutil.rmtree(half, ignore_errors=True)
 
 
+def _check_free(output: Path, overwrite: bool):
+  if output.exists() and not overwrite:
+    raise UserError(f'{output} exists; choose another --output or give --overwrite')
+  is_songs = (output / DESCRIPTION).exists() or output.is_dir() and not any(output.iterdir())
+  if output.exists() and not is_songs:
+    raise UserError(f'{output} is something else than songs; choose another --output')
+
+
 class Songs:
-  """The songs of one split, by number; the shards are opened when the first one is read.
+  """The songs of one split, by number; a sequence that can travel to other processes.
 
   Args:
     directory: what `prepare` wrote.
@@ -136,50 +147,41 @@ class Songs:
 
   def __init__(self, directory: str | os.PathLike, split: str):
     self.directory, self.split = Path(directory), split
-    splits = _describe(self.directory)['splits']
+    splits = _splits(self.directory)
     if split not in splits:
       raise UserError(f'{directory} has no split {split!r}; it has {", ".join(splits)}')
     self._shards: dict[str, int] = splits[split]['shards']
     self._length = sum(self._shards.values())
     self._source = None
-    for name in self._shards:
-      if not (self.directory / name).is_file():
-        raise UserError(f'{self.directory / name} is missing; prepare the songs again')
+    self._paths = [self.directory / name for name in self._shards]
+    for path in self._paths:
+      if not path.is_file():
+        raise UserError(f'{path} is missing; prepare the songs again')
+      if num_records(path) != self._shards[path.name]:
+        raise UserError(f'{path} is damaged or cut short; prepare the songs again')
 
   def __len__(self) -> int:
     return self._length
 
   def __getitem__(self, index) -> Song:
+    number = range(self._length)[index]
     if self._source is None:
-      self._source = self._open()
+      self._source = ArrayRecordDataSource([str(path) for path in self._paths])
     try:
-      return unpack(self._source[int(index)])
+      return unpack(self._source[number])
     except (RuntimeError, ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-      name = self._shard_of(int(index))
-      raise UserError(
-        f'{self.directory / name} is damaged (song {index}); prepare the songs again'
-      ) from error
-
-  def __getstate__(self) -> dict:
-    return self.__dict__ | {'_source': None}  # open files do not travel to other processes
-
-  def _open(self):
-    paths = [self.directory / name for name in self._shards]
-    for path in paths:
-      if num_records(path) != self._shards[path.name]:
-        raise UserError(f'{path} is damaged or cut short; prepare the songs again')
-    return array_record_data_source.ArrayRecordDataSource([str(path) for path in paths])
-
-  def _shard_of(self, index: int) -> str:
-    last_K = np.cumsum(list(self._shards.values()))
-    return list(self._shards)[int(np.searchsorted(last_K, index, side='right'))]
+      last_K = np.cumsum(list(self._shards.values()))
+      path = self._paths[int(np.searchsorted(last_K, number, side='right'))]
+      raise UserError(f'{path} is damaged (song {number}); prepare the songs again') from error
 
 
-def _describe(directory: Path) -> dict:
+def _splits(directory: Path) -> dict[str, dict]:
+  """What dataset.json says of each split."""
   path = directory / DESCRIPTION
   try:
     description = json.loads(path.read_text())
-    version = description['format'], description['version']
+    found, version = description['format'], description['version']
+    splits = description['splits']
   except OSError as error:
     raise UserError(
       f'{directory} has no songs ({path.name}: {error.strerror}); write them with '
@@ -187,6 +189,7 @@ def _describe(directory: Path) -> dict:
     ) from error
   except (ValueError, KeyError, TypeError) as error:
     raise UserError(f'{path} is damaged; prepare the songs again') from error
-  if version != (FORMAT, VERSION):
-    raise UserError(f'{path} is of another version; prepare the songs again')
-  return description
+  if (found, version) != (FORMAT, VERSION):
+    found = f'{found}, version {version}, not {FORMAT}, version {VERSION}'
+    raise UserError(f'{path} has {found}; prepare the songs again')
+  return splits

@@ -1,6 +1,7 @@
 """Where songs come from: MIDI folders, POP909, arrays of rolls, the built-in corpus."""
 
 import functools
+import os
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from fractaljax.music.notes import Song
 FORMATS = ('auto', 'midi', 'pop909', 'rolls')
 ROLL_LOW_PITCH = 21
 VALID_SHARE = 0.05
+LEAST_BEAT_SECONDS = 0.05
 
 
 class Item(NamedTuple):
@@ -27,7 +29,7 @@ class Item(NamedTuple):
     path: file; of the corpus, its seed.
     key: array in the file; number in the corpus.
     source: what the song is to be called.
-    split: 'train', 'valid' or 'test'.
+    split: 'train', 'valid' or 'test'; '' where its name decides, see `split_by_name`.
     beats: file of its beats, or ''.
   """
 
@@ -74,7 +76,7 @@ def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) ->
     UserError: the folder is not there, or nothing in it is of this kind.
   """
   if not root.is_dir():
-    raise UserError(f'--input={root} is not a folder')
+    raise UserError(f'--input={root} is not a folder; see the path')
   kind = _recognise(root) if kind == 'auto' else kind
   if kind == 'pop909':
     items = _pop909(root, names, use_beats)
@@ -87,16 +89,6 @@ def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) ->
   return items
 
 
-def compositions(num_songs: int, seed: int) -> list[Item]:
-  """Songs of the built-in corpus; the last twentieth is for validation."""
-  num_valid = max(1, round(num_songs * VALID_SHARE))
-  return [
-    Item('corpus', str(seed), str(i), f'corpus/{seed}/{i}', 'train' if i < num_songs - num_valid
-         else 'valid')
-    for i in range(num_songs)
-  ]  # fmt: skip
-
-
 def _recognise(root: Path) -> str:
   if next(root.glob('*/beat_midi.txt'), None):
     return 'pop909'
@@ -104,14 +96,14 @@ def _recognise(root: Path) -> str:
 
 
 def _pop909(root: Path, names: Sequence[str] | None, use_beats: bool) -> list[Item]:
-  """Songs NNN/NNN.mid, split as valid.txt beside them says."""
-  valid = set((root / 'valid.txt').read_text().split()) if (root / 'valid.txt').exists() else None
+  """Songs NNN/NNN.mid, split as train.txt and valid.txt beside them say; the rest is for tests."""
+  splits = _read_splits(root)
   if names is None:
-    names = sorted(path.stem for path in root.glob('*/*.mid') if path.stem == path.parent.name)
+    names = [path.stem for path in root.glob('*/*.mid') if path.stem == path.parent.name]
   items = []
-  for name in names:
+  for name in sorted({Path(name).stem for name in names}):
     folder = root / name
-    split = ('valid' if name in valid else 'train') if valid is not None else _split_by_name(name)
+    split = splits.get(name, 'test') if splits else ''
     beats = folder / 'beat_midi.txt'
     items.append(
       Item(
@@ -126,26 +118,19 @@ def _midi_files(root: Path, names: Sequence[str] | None) -> list[Item]:
   if names is None:
     suffixes = ('.mid', '.midi')
     paths = (path for path in root.rglob('*') if path.suffix.lower() in suffixes)
-    names = sorted(str(path.relative_to(root)) for path in paths if path.is_file())
-  splits = [_split_by_name(name) for name in names]
-  if len(names) > 1 and 'valid' not in splits:
-    splits[-1] = 'valid'
-  if len(names) > 1 and 'train' not in splits:
-    splits[0] = 'train'
-  return [
-    Item('midi', str(root / name), '', name, split)
-    for name, split in zip(names, splits, strict=True)
-  ]
+    names = [path.relative_to(root).as_posix() for path in paths if path.is_file()]
+  return [Item('midi', str(root / name), '', _printable(name), '') for name in sorted(set(names))]
 
 
 def _rolls(root: Path, names: Sequence[str] | None) -> list[Item]:
   """Arrays of (steps, 88) in .npz files named NAME_train.npz, NAME_valid.npz, NAME_test.npz."""
-  paths = sorted(root.rglob('*.npz')) if names is None else [root / name for name in names]
+  if names is None:
+    names = [path.relative_to(root).as_posix() for path in root.rglob('*.npz')]
   items = []
-  for path in paths:
+  for name in sorted(set(names)):
+    path, source = root / name, _printable(name)
     split = path.stem.rpartition('_')[2]
     split = split if split in ('train', 'valid', 'test') else 'train'
-    source = str(path.relative_to(root))
     keys = _keys(path) or ('',)
     items += [Item('rolls', str(path), key, f'{source}/{key}', split) for key in keys]
   return items
@@ -159,9 +144,22 @@ def _keys(path: Path) -> tuple[str, ...]:
     return ()
 
 
-def _split_by_name(name: str) -> str:
+def split_by_name(source: str) -> str:
   """Always the same split for the same name, whatever else is in the folder."""
-  return 'valid' if zlib.crc32(name.encode()) % 1000 < 1000 * VALID_SHARE else 'train'
+  return 'valid' if zlib.crc32(source.encode()) % 1000 < 1000 * VALID_SHARE else 'train'
+
+
+def _read_splits(root: Path) -> dict[str, str]:
+  """The split of each song that train.txt or valid.txt names."""
+  lists = [(root / f'{split}.txt', split) for split in ('train', 'valid')]
+  return {
+    name: split for path, split in lists if path.exists() for name in path.read_text().split()
+  }
+
+
+def _printable(name: str) -> str:
+  """A file name as text that can be stored and shown, whatever bytes it is made of."""
+  return os.fsencode(name).decode(errors='replace')
 
 
 def _read_beats(path: str) -> np.ndarray | None:
@@ -173,6 +171,8 @@ def _read_beats(path: str) -> np.ndarray | None:
     raise Rejected('beats', f'{path} cannot be read: {error}') from error
   if beats_Bx3.shape[0] < 2 or beats_Bx3.shape[1] != 3:
     raise Rejected('beats', f'{path} has {beats_Bx3.shape} numbers; three columns are needed')
+  if not (beats_Bx3[0, 0] >= 0 and np.all(np.diff(beats_Bx3[:, 0]) > LEAST_BEAT_SECONDS)):
+    raise Rejected('beats', f'{path} has beats that do not follow one another')
   return beats_Bx3
 
 
@@ -184,8 +184,9 @@ def _archive(path: str):
 def _read_roll(item: Item) -> Song:
   try:
     roll_TxP = _archive(item.path)[item.key]
-  except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-    raise Rejected('damaged', f'{item.path} cannot be read: {error}') from error
+  except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    reason = 'missing' if isinstance(error, FileNotFoundError) else 'damaged'
+    raise Rejected(reason, f'{item.path} cannot be read: {error}') from error
   if roll_TxP.ndim != 2 or roll_TxP.shape[1] != 88:
     raise Rejected('shape', f'{item.source} has shape {roll_TxP.shape}, not (steps, 88)')
   if not roll_TxP.any():

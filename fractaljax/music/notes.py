@@ -14,7 +14,8 @@ class Song:
   Attributes:
     notes_Nx4: int32, one note a row: onset (step), duration (steps, >= 1), pitch (0..127),
       velocity (1..127), sorted by (onset, pitch). No two notes of one pitch overlap.
-    num_steps: length in steps, a whole number of bars, covering every note's end.
+    num_steps: length in steps, covering every note's end: whole bars, except of the rolls of
+      benchmarks, which have none.
     metre: time signature, (beats, beat unit), for instance (3, 4).
     tempo_bpm: quarters a minute.
     source: where the song came from (a path relative to the input, or a name).

@@ -1,6 +1,7 @@
 """The training loop."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -9,9 +10,10 @@ from tqdm import tqdm
 
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
-from fractaljax.data.records import Songs
+from fractaljax.data.in_c import read_songs
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.trunk import num_parameters
+from fractaljax.music.notes import Song
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.evaluation import Evaluation
@@ -40,7 +42,7 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
   devices = devices or jax.devices()
   model = Fractal(check(config, len(devices)))
   directory = config.data.directory or _built_in_corpus(config, workdir)
-  songs = {split: Songs(directory, split) for split in ('train', 'valid')}
+  songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
   run_dir.claim(workdir, config)
 
   placement = data_parallel(devices)
@@ -99,7 +101,7 @@ def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   return str(directory)
 
 
-def _stream(config: ConfigDict, model: Fractal, songs: Songs):
+def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
   """This process's share of the training batches."""
   data, count = config.data, jax.process_count()
   return pipeline.training_batches(

@@ -77,7 +77,7 @@ def train_step(
   decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
   ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
   metrics = loss_metrics(model, losses, num_steps, num_notes(batch, model.config.codec))
-  metrics['grad_norm'] = optax.global_norm(grads)
+  metrics['grad_norm'] = optax.tree.norm(grads)
   return State(state.step + 1, params, ema, opt_state), metrics
 
 

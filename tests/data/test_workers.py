@@ -1,0 +1,123 @@
+"""Workers: a crash or a hang costs the item it happened to, and nothing else."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from fractaljax.data.workers import Failure, parse_all
+
+
+class Refusal(Exception):
+  reason = 'refused'
+
+
+def behave(item):
+  """Does what the item says; the process number of the worker otherwise."""
+  match item:
+    case 'exit':
+      os._exit(3)
+    case 'kill':
+      os.kill(os.getpid(), signal.SIGKILL)
+    case 'segfault':
+      os.kill(os.getpid(), signal.SIGSEGV)
+    case 'hang':
+      time.sleep(600)
+    case 'refuse':
+      raise Refusal('no')
+    case 'raise':
+      raise KeyError('x')
+    case ('sleep', seconds):
+      time.sleep(seconds)
+  return item
+
+
+def die_at_import():
+  raise AssertionError
+
+
+class Unknown:
+  """A function that the other process cannot make."""
+
+  def __reduce__(self):
+    return die_at_import, ()
+
+
+def results(items, num_workers=2, timeout=30.0):
+  return dict(parse_all(behave, items, num_workers, timeout))
+
+
+@pytest.mark.parametrize('num_workers', [1, 3])
+def test_every_item_has_its_result_once(num_workers):
+  items = list(range(25))
+  pairs = list(parse_all(behave, items, num_workers, 30.0))
+  assert sorted(pairs) == [(i, i) for i in items]
+
+
+def test_no_items_need_no_processes():
+  assert results([]) == {}
+
+
+@pytest.mark.parametrize('num_workers', [1, 2])
+def test_crashes_cost_only_their_own_items(num_workers):
+  items = ['a', 'exit', 'b', 'kill', 'segfault', 'c', 'exit']
+  found = results(items, num_workers)
+  for number, item in enumerate(items):
+    if item in ('exit', 'kill', 'segfault'):
+      assert isinstance(found[number], Failure) and found[number].reason == 'crashed'
+    else:
+      assert found[number] == item
+
+
+def test_a_hang_costs_its_item_and_its_time():
+  began = time.monotonic()
+  found = results(['a', 'hang', 'b', 'c'], timeout=1.0)
+  assert found[1].reason == 'timeout' and '1 s' in found[1].text
+  assert (found[0], found[2], found[3]) == ('a', 'b', 'c')
+  assert time.monotonic() - began < 20
+
+
+def test_the_time_limit_is_for_an_item_not_for_all():
+  found = results([('sleep', 0.4)] * 4, num_workers=1, timeout=1.2)
+  assert not any(isinstance(result, Failure) for result in found.values())
+
+
+def test_errors_become_failures_with_their_reason():
+  found = results(['refuse', 'raise', 'a'], num_workers=1)
+  assert found[0] == Failure('refused', 'no')
+  assert found[1].reason == 'KeyError'
+  assert found[2] == 'a'
+
+
+def test_no_process_outlives_the_caller():
+  stream = parse_all(behave, ['a', 'hang', 'b'], 2, 60.0)
+  next(stream)
+  assert multiprocessing.active_children()
+  stream.close()
+  assert not multiprocessing.active_children()
+
+
+def test_processes_that_cannot_start_are_an_error_not_a_crash_of_every_item():
+  with pytest.raises(RuntimeError, match='do not start'):
+    list(parse_all(Unknown(), ['a', 'b', 'c'], 2, 30.0))
+  assert not multiprocessing.active_children()
+
+
+@pytest.fixture
+def interruptible():
+  """A shell that started the tests in the background has SIGINT ignored, in children too."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_left_to_the_parent(interruptible):
+  stream = parse_all(interrupt_self, ['a', 'b'], 1, 30.0)
+  assert dict(stream) == {0: 'a', 1: 'b'}
+
+
+def interrupt_self(item):
+  os.kill(os.getpid(), signal.SIGINT)
+  return item

@@ -1,0 +1,93 @@
+import dataclasses
+
+import pytest
+
+import models
+from fractaljax.errors import UserError
+
+GOOD = models.tiny(((2, 4), (1, 2), (1, 1)), num_pitches=4)
+
+BAD_MODEL = [
+  ('levels', (), 'levels'),
+  ('levels', GOOD.levels[:2], r'levels\[1\].patch'),
+  ('capacities', (1.0,), 'capacities'),
+  ('capacities', (1.0, 0.0), 'capacities'),
+  ('capacities', (1.0, 1.5), 'capacities'),
+  ('halo', -1, 'halo'),
+  ('halo_pitches', -1, 'halo_pitches'),
+  ('head_width', 0, 'head_width'),
+  ('head_depth', -1, 'head_depth'),
+  ('phrase_bars', 0, 'phrase_bars'),
+  ('cond_drop', -0.1, 'cond_drop'),
+  ('cond_drop', 1.1, 'cond_drop'),
+  ('dtype', 'float16', 'dtype'),
+]
+
+BAD_LEVEL = [
+  ('patch', (3, 4)),
+  ('patch', (0, 4)),
+  ('patch', (2, 3)),
+  ('generator', 'gan'),
+  ('scan', 'diagonal'),
+  ('mask', 'cosine'),
+  ('width', 0),
+  ('width', 15),
+  ('depth', 0),
+  ('heads', 0),
+  ('iterations', 0),
+  ('mask_std', 0.0),
+  ('mask_mean', 1.1),
+  ('dropout', 1.0),
+  ('dropout', -0.1),
+]
+
+
+@pytest.mark.parametrize(('key', 'value', 'named'), BAD_MODEL)
+def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
+  with pytest.raises(UserError, match=rf'config\.model\.{named}=') as error:
+    dataclasses.replace(GOOD, **{key: value})
+  # After the value there is a remedy.
+  assert len(str(error.value).rsplit(': ', 1)[1]) > 5
+
+
+@pytest.mark.parametrize(('key', 'value'), BAD_LEVEL)
+def test_a_bad_value_of_a_level_is_refused_by_its_name_and_number(key, value):
+  # A patch may be bad for what it splits (level 1) or to start with (level 0).
+  bad = dataclasses.replace(GOOD.levels[1], **{key: value})
+  with pytest.raises(UserError, match=rf'config\.model\.levels\[1\]\.{key}='):
+    dataclasses.replace(GOOD, levels=(GOOD.levels[0], bad, GOOD.levels[2]))
+
+
+def test_the_first_patch_must_divide_the_pitches_of_the_codec():
+  with pytest.raises(UserError, match=r'levels\[0\]\.patch=\(3, 4\).*4 pitches'):
+    models.tiny(((3, 4), (1, 1)), num_pitches=4)
+
+
+def test_an_unknown_attribute_is_refused_with_those_that_are_known():
+  with pytest.raises(UserError, match="'mood'.*tempo"):
+    models.tiny(attributes=('tempo', 'mood'))
+
+
+def test_pitches_of_the_halo_do_not_go_with_a_scan_by_pitch():
+  with pytest.raises(UserError, match=r'config\.model\.halo_pitches=1'):
+    models.tiny(scan='pitch', halo_pitches=1)
+  models.tiny(scan='pitch', halo_pitches=0)
+  models.tiny(scan='pitch', halo_pitches=1, generators=('mar', 'mar'))
+
+
+@pytest.mark.parametrize(('num_steps', 'remedy'), [(0, 4), (-4, 4), (3, 4), (6, 4), (15, 12)])
+def test_steps_that_the_first_patch_does_not_divide_are_refused_with_a_remedy(num_steps, remedy):
+  with pytest.raises(UserError, match=rf'--steps={num_steps} .*multiple of 4.*try {remedy}$'):
+    GOOD.check_steps(num_steps, '--steps')
+  GOOD.check_steps(remedy, '--steps')
+
+
+def test_a_model_is_exact_if_every_level_is_ar():
+  assert GOOD.exact
+  assert not models.tiny(generators=('ar', 'mar')).exact
+  assert not models.tiny(generators=('mar', 'ar')).exact
+
+
+def test_a_config_can_be_a_static_argument():
+  again = models.tiny(((2, 4), (1, 2), (1, 1)), num_pitches=4)
+  assert again == GOOD and hash(again) == hash(GOOD)

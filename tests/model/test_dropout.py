@@ -1,0 +1,90 @@
+"""Dropout and dropped attributes are alive in training and dead in scoring."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model.fractal import Fractal
+
+ATTRIBUTES = ('tempo', 'key')
+ROLLS = (np.random.default_rng(0).random((8, 2, 4)) < 0.4).astype(np.int32)
+
+
+@functools.cache
+def params_of(attributes=()):
+  return models.random_params(models.tiny(attributes=attributes))
+
+
+def nats_by_level(config, train):
+  """A function of (mask seed, dropout seed, attributes): nats of each level."""
+  crop = models.as_crop(ROLLS, config.halo, config.codec, len(config.attributes))
+
+  @models.quick_jit
+  def run(mask_seed, dropout_seed, ids_A):
+    rngs = {'mask': jax.random.key(mask_seed), 'dropout': jax.random.key(dropout_seed)}
+    ids_BxA = jnp.tile(ids_A, (len(ROLLS), 1))
+    losses = Fractal(config).apply(
+      params_of(config.attributes), crop._replace(attributes_A=ids_BxA), train, rngs=rngs
+    )
+    return [loss.nats for loss in losses]
+
+  def with_ids(mask_seed, dropout_seed, ids_A=()):
+    return np.array(run(mask_seed, dropout_seed, np.array(ids_A, np.int32)))
+
+  return with_ids
+
+
+def with_dropout(*rates):
+  config = models.tiny()
+  levels = [
+    dataclasses.replace(level, dropout=rate)
+    for level, rate in zip(config.levels, rates, strict=True)
+  ]
+  return dataclasses.replace(config, levels=tuple(levels))
+
+
+@pytest.mark.parametrize('rates', [(0.5, 0.0), (0.0, 0.5)])
+def test_dropout_is_alive_in_training_at_the_levels_that_have_it(rates):
+  run = nats_by_level(with_dropout(*rates), True)
+  first, again, other = run(0, 0), run(0, 0), run(0, 1)
+  np.testing.assert_array_equal(first, again)
+  # What is dropped at the first level is also missing in what its children are told.
+  np.testing.assert_array_equal(first != other, [rates[0] > 0, True])
+
+
+def test_without_dropout_training_is_the_same_for_every_seed():
+  run = nats_by_level(with_dropout(0.0, 0.0), True)
+  np.testing.assert_array_equal(run(0, 0), run(0, 1))
+
+
+def test_scoring_has_no_dropout():
+  run, plain = (nats_by_level(with_dropout(*rates), False) for rates in ((0.5, 0.5), (0.0, 0.0)))
+  np.testing.assert_array_equal(run(0, 0), run(0, 1))
+  np.testing.assert_array_equal(run(0, 0), plain(0, 0))
+
+
+@pytest.mark.parametrize('cond_drop', [0.0, 1.0, 0.5])
+def test_attributes_matter_in_training_unless_they_are_dropped(cond_drop):
+  run = nats_by_level(models.tiny(attributes=ATTRIBUTES, cond_drop=cond_drop), True)
+  changed = [
+    np.any(run(seed, 0, (3, 4)) != run(seed, 0, ids))
+    for seed in range(4)
+    for ids in [(1, 4), (3, 9)]
+  ]
+  # Of eight rolls one with the attribute is enough.
+  assert all(changed) if cond_drop < 1 else not any(changed)
+  if cond_drop == 1:
+    np.testing.assert_array_equal(run(0, 0, (3, 4)), run(0, 0, (0, 0)))
+  # Another seed drops others.
+  assert np.any(run(0, 0, (3, 4)) != run(1, 0, (3, 4))) == (cond_drop == 0.5)
+
+
+def test_attributes_are_never_dropped_in_scoring():
+  run = nats_by_level(models.tiny(attributes=ATTRIBUTES, cond_drop=1.0), False)
+  for ids in [(1, 4), (3, 9), (0, 0)]:
+    assert np.all(run(0, 0, (3, 4)) != run(0, 0, ids))

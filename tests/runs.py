@@ -1,0 +1,30 @@
+"""A config so small that a whole run takes seconds."""
+
+from ml_collections import ConfigDict
+
+from fractaljax.config import base
+
+
+def tiny_config(**changes) -> ConfigDict:
+  """Three levels, an AR, a MAR and an AR one; 64 pitches, crops of 32 steps, 8 songs."""
+  config = base()
+  config.num_steps = 6
+  config.data.corpus_songs = 8
+  config.data.batch_size = 4
+  config.data.crop_steps = 32
+  model = config.model
+  model.low_pitch, model.num_pitches = 32, 64
+  model.patches = ((64, 8), (8, 1), (1, 1))
+  model.generators = ('ar', 'mar', 'ar')
+  model.widths, model.depths, model.heads = (16, 16, 16), (1, 1, 1), (2, 2, 2)
+  model.iterations = (4, 4, 4)
+  model.capacities = (1.0, 1.0)
+  model.halo, model.halo_pitches, model.head_width = 4, 2, 8
+  model.attributes = ('tempo',)
+  config.optimizer.warmup_steps = 2
+  config.log_every = 2
+  config.checkpoint_every = 3
+  config.eval_every = 6
+  config.eval_crops, config.eval_samples, config.eval_temperatures = 4, 2, (1.0,)
+  config.update_from_flattened_dict(changes)
+  return config

@@ -1,0 +1,180 @@
+"""Every key of the config does something: each is flipped, and something must change."""
+
+import functools
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from fractaljax.config import base, check
+from fractaljax.data import pipeline
+from fractaljax.errors import UserError
+from fractaljax.model.fractal import Fractal
+from fractaljax.music import corpus
+from fractaljax.music.crop import stack
+from fractaljax.sampling import known
+from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.sampler import sample
+from fractaljax.training import loop
+from fractaljax.training.optimizer import make_optimizer
+from fractaljax.training.state import Parts, State, init_state, train_step
+from runs import tiny_config
+
+# Another value of each key that shapes what is computed.
+COMPUTED = {
+  'seed': 1,
+  'num_steps': 7,
+  'data.batch_size': 8,
+  'data.crop_steps': 64,
+  'data.transpose': (3, 3),
+  'model.codec': 'velocity',
+  'model.low_pitch': 33,
+  'model.num_pitches': 32,
+  'model.patches': ((64, 8), (4, 1), (1, 1)),
+  'model.generators': ('ar', 'mar', 'mar'),
+  'model.scan': 'pitch',
+  'model.widths': (16, 16, 32),
+  'model.depths': (1, 1, 2),
+  'model.heads': (2, 2, 1),
+  'model.dropout': 0.2,
+  'model.capacities': (1.0, 0.5),
+  'model.gate': False,
+  'model.halo': 3,
+  'model.halo_pitches': 1,
+  'model.head_width': 9,
+  'model.head_depth': 2,
+  'model.qk_norm': False,
+  'model.phrase_bars': 7,
+  'model.mask': 'uniform',
+  'model.mask_mean': 0.9,
+  'model.mask_std': 0.3,
+  'model.iterations': (4, 3, 4),
+  'model.attributes': ('key',),
+  'model.cond_drop': 0.2,
+  'model.dtype': 'bfloat16',
+  'optimizer.learning_rate': 2e-3,
+  'optimizer.warmup_steps': 3,
+  'optimizer.final_share': 0.1,
+  'optimizer.b1': 0.8,
+  'optimizer.b2': 0.9,
+  'optimizer.weight_decay': 0.1,
+  'optimizer.clip_norm': 2.0,
+  'optimizer.accumulate': 2,
+  'optimizer.ema_decay': 0.9,
+}
+# Those that shape what a run leaves behind, or where it takes its songs from.
+OF_THE_RUN = {
+  'log_every': 3,
+  'checkpoint_every': 2,
+  'keep_checkpoints': 1,
+  'eval_every': 3,
+  'eval_crops': 5,
+  'eval_samples': 1,
+  'eval_temperatures': (0.5,),
+  'data.corpus_songs': 9,
+  'data.in_c': True,
+}
+
+
+def computed(config):
+  """What is computed, one stage after another, the cheap ones first: the first batch, and as text
+  the programs of the loss, of the training step and of the sampler."""
+  model = Fractal(check(config, 1))
+  c = model.config
+  songs = [corpus.song(0, i, num_bars=8) for i in range(4)]
+  batch = next(pipeline.training_batches(
+    songs, c.codec, config.data.batch_size, config.data.crop_steps, c.halo, config.data.transpose,
+    c.attributes, config.seed,
+  ))  # fmt: skip
+  yield tuple(x.tobytes() for x in batch)
+  rngs = {name: jax.random.key(0) for name in ('params', 'mask', 'dropout')}
+  params = jax.eval_shape(lambda: model.init(rngs, batch, train=False))
+  yield str(jax.make_jaxpr(lambda p: model.apply(p, batch, True, rngs=rngs))(params))
+  optimizer = make_optimizer(config.optimizer, config.num_steps)
+  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), batch)
+  parts = Parts(1, config.optimizer.accumulate)
+  step = functools.partial(
+    train_step, model, optimizer, config.optimizer.ema_decay, config.seed, parts
+  )
+  yield str(jax.make_jaxpr(step)(state, batch))
+  crop = stack([known.nothing(c, 32)])
+  noise = make_noise(c, jax.random.split(jax.random.key(0), 1), 32)
+  drawing = functools.partial(sample, model, Plan())
+  yield str(jax.make_jaxpr(drawing)(params, crop, noise, make_knobs(c)))
+
+
+PLAIN = {'data.transpose': (0, 0)}
+
+
+@functools.cache
+def unchanged(halo_pitches):
+  return list(computed(tiny_config(**PLAIN | {'model.halo_pitches': halo_pitches})))
+
+
+@pytest.mark.parametrize('key', COMPUTED)
+def test_a_key_changes_what_is_computed(key):
+  changes = PLAIN | {key: COMPUTED[key]}
+  if key == 'model.scan':  # by pitch, an AR level cannot see the rows above
+    changes['model.halo_pitches'] = 0
+  if key == 'model.num_pitches':
+    changes['model.patches'] = ((32, 8), (8, 1), (1, 1))
+  before = unchanged(0 if key == 'model.scan' else tiny_config().model.halo_pitches)
+  assert any(
+    now != then for now, then in zip(computed(tiny_config(**changes)), before, strict=False)
+  )
+
+
+def left_behind(config, workdir, monkeypatch) -> tuple:
+  """What a run writes, without the numbers; the programs are not run but replaced."""
+  rows, sampled = [], []
+  nothing = np.zeros((0, 4), np.int32)
+  monkeypatch.setattr(loop.Logs, 'write', lambda self, step, metrics: rows.append((step, *metrics)))
+
+  def samples(self, params):
+    sampled.append(self._config.eval_samples)
+    return {t: [nothing] * self._config.eval_samples for t in self._config.eval_temperatures}
+
+  def likelihood(self, params):
+    for batch in self._batches['valid']:
+      sampled.append((int(batch.valid_T[:, 0].sum()), batch.tokens_PxT.tobytes()))
+    return {'eval_valid/bits_per_note': 0.0}
+
+  def fresh(*_):
+    one = {'w': np.ones(1, np.float32)}
+    return State(np.zeros((), np.int32), one, one, one)
+
+  def no_step(config, model, optimizer, placement):
+    return lambda state, batch: (
+      state._replace(step=state.step + 1), {'nats_per_step': 1.0, 'bits_per_note': 1.0}
+    )  # fmt: skip
+
+  monkeypatch.setattr(loop.Evaluation, 'samples', samples)
+  monkeypatch.setattr(loop.Evaluation, 'likelihood', likelihood)
+  monkeypatch.setattr(loop, '_jit_step', no_step)
+  monkeypatch.setattr(loop, '_start_or_resume', fresh)
+  loop.train(config, str(workdir), jax.devices()[:1])
+  kept = sorted(path.name for path in (workdir / 'checkpoints').iterdir())
+  songs = sorted(path.name for path in workdir.glob('corpus_*'))
+  return rows, sampled, kept, songs
+
+
+@pytest.mark.parametrize('key', OF_THE_RUN)
+def test_a_key_changes_what_a_run_leaves_behind(key, tmp_path, monkeypatch):
+  before = left_behind(tiny_config(), tmp_path / 'before', monkeypatch)
+  after = left_behind(tiny_config(**{key: OF_THE_RUN[key]}), tmp_path / 'after', monkeypatch)
+  assert after != before
+
+
+def test_the_directory_of_the_songs_is_read(tmp_path):
+  with pytest.raises(UserError, match='nowhere'):
+    loop.train(tiny_config(**{'data.directory': str(tmp_path / 'nowhere')}), str(tmp_path / 'run'))
+
+
+def test_every_key_is_among_those_tested():
+  flat = base().to_dict()
+  sections = {k: v for k, v in flat.items() if isinstance(v, dict)}
+  keys = {k for k in flat if k not in sections}
+  keys |= set(itertools.chain(*([f'{s}.{k}' for k in v] for s, v in sections.items())))
+  assert keys == {*COMPUTED, *OF_THE_RUN, 'data.directory'}

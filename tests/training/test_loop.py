@@ -1,0 +1,127 @@
+"""Whole runs: resumed = straight, four devices = one, a stop loses nothing."""
+
+import json
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from fractaljax.errors import UserError
+from fractaljax.training import loop
+from fractaljax.training.loop import train
+from fractaljax.training.meter import Meter
+from runs import tiny_config
+
+ONE = slice(0, 1)
+
+
+def largest_difference(a, b) -> float:
+  return max(float(np.abs(x - y).max()) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
+
+
+def logged(workdir) -> list[dict]:
+  return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+
+
+@pytest.fixture
+def unevaluated(monkeypatch):
+  """Runs without their last evaluation, whose programs take long to compile."""
+  monkeypatch.setattr(loop.Evaluation, 'report', lambda self, step, params: '')
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory):
+  """A run from the first step to the last, with its folder."""
+  workdir = tmp_path_factory.mktemp('runs') / 'straight'
+  return train(tiny_config(), str(workdir), jax.devices()[ONE]), workdir
+
+
+def test_resumed_is_the_straight_run_bit_for_bit(straight, tmp_path, unevaluated):
+  state, workdir = straight
+  stopped = tmp_path / 'stopped'
+  shutil.copytree(workdir, stopped)
+  shutil.rmtree(stopped / 'checkpoints' / '6')
+  resumed = train(tiny_config(), str(stopped), jax.devices()[ONE])
+  assert largest_difference(resumed, state) == 0
+  assert [row['step'] for row in logged(stopped)] == [2, 3, 4, 6]
+
+
+def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypatch, unevaluated):
+  add = Meter.add
+
+  def stop_at_two(self, step, metrics):
+    if step == 2:
+      os.kill(os.getpid(), signal.SIGTERM)
+    return add(self, step, metrics)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Meter, 'add', stop_at_two)
+    assert int(train(tiny_config(), str(tmp_path), jax.devices()[ONE]).step) == 2
+  resumed = train(tiny_config(), str(tmp_path), jax.devices()[ONE])
+  assert largest_difference(resumed, straight[0]) == 0
+
+
+def test_four_devices_learn_what_one_learns(tmp_path, unevaluated):
+  changes = {'model.dropout': 0.0, 'model.cond_drop': 0.0, 'num_steps': 3}
+  changes['model.generators'] = ('ar', 'ar', 'ar')
+  config = tiny_config(**changes)
+  states = [train(config, str(tmp_path / str(n)), jax.devices()[:n]) for n in (1, 4)]
+  assert largest_difference(states[0].params, states[1].params) <= 1e-5
+  losses = [[row['train/nats_per_step'] for row in logged(tmp_path / n)[:2]] for n in ('1', '4')]
+  np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_accumulated_parts_learn_what_the_whole_batch_learns(tmp_path, unevaluated):
+  changes = {'model.dropout': 0.0, 'model.cond_drop': 0.0, 'num_steps': 3}
+  changes['model.generators'] = ('ar', 'ar', 'ar')
+  states = [
+    train(
+      tiny_config(**changes | {'optimizer.accumulate': n}), str(tmp_path / str(n)),
+      jax.devices()[: n // 2 + 1],
+    )
+    for n in (1, 2)
+  ]  # fmt: skip
+  assert largest_difference(states[0].params, states[1].params) <= 1e-5
+
+
+def test_a_run_tells_of_itself(straight):
+  _, workdir = straight
+  rows = logged(workdir)
+  assert [row['step'] for row in rows] == [2, 3, 4, 6, 6]
+  training, evaluation = rows[0], rows[-1]
+  for name in ('bits_per_note', 'nats_per_step', 'nats_per_step/0_gate', 'nats_per_step/2_value',
+               'grad_norm', 'overflow/1', 'steps_per_second', 'learning_rate'):  # fmt: skip
+    assert np.isfinite(training[f'train/{name}'])
+  for name in ('eval_valid/bits_per_note', 'eval_train/nats_per_step', 'songs_valid/notes_per_bar',
+               'samples_t1/notes_per_bar', 'samples_t1/pitch_std'):  # fmt: skip
+    assert np.isfinite(evaluation[name])
+  assert [p.name for p in (workdir / 'pictures').iterdir()] == ['0000006_samples_t1.png']
+  assert any(p.stat().st_size > 1000 for p in (workdir / 'tensorboard').iterdir())
+
+
+def test_the_levels_add_up_to_the_whole(straight):
+  for row in logged(straight[1])[:2]:
+    parts = [v for k, v in row.items() if k.startswith('train/nats_per_step/')]
+    assert len(parts) == 3
+    np.testing.assert_allclose(sum(parts), row['train/nats_per_step'], rtol=1e-5)
+
+
+def test_another_architecture_does_not_go_on(straight):
+  config = tiny_config(**{'model.widths': (16, 32, 16)})
+  with pytest.raises(UserError, match=r'config\.model\.widths.*--workdir'):
+    train(config, str(straight[1]), jax.devices()[ONE])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
+  step = loop.train_step
+
+  def broken(*args):
+    state, metrics = step(*args)
+    return state, metrics | {'nats_per_step': metrics['nats_per_step'] * np.nan}
+
+  monkeypatch.setattr(loop, 'train_step', broken)
+  with pytest.raises(UserError, match='not finite at step 2.*learning_rate'):
+    train(tiny_config(), str(tmp_path), jax.devices()[ONE])
