@@ -14,14 +14,14 @@ from fractaljax.config import base
 
 def get_config() -> ConfigDict:
   config = base()
-  config.num_steps = 2_000
+  config.num_steps = 3_000
   config.data.crop_steps = 256
-  config.data.batch_size = 4
+  config.data.batch_size = 2
   config.model.widths = (160, 160, 96, 64)
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.99
-  config.eval_every = 500
+  config.eval_every = 1_500
   config.checkpoint_every = 500
   return config

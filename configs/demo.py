@@ -1,4 +1,4 @@
-"""A small model of the built-in corpus: music from a bare laptop in minutes.
+"""A small model of the built-in corpus, in C: music from a bare laptop in minutes.
 
 Command:   make demo
            (or python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo)
@@ -12,7 +12,7 @@ from fractaljax.config import base
 
 def get_config() -> ConfigDict:
   config = base()
-  config.num_steps = 700
+  config.num_steps = 900
   config.data.corpus_songs = 1_000
   config.data.in_c = True
   config.data.transpose = (0, 0)
@@ -25,7 +25,8 @@ def get_config() -> ConfigDict:
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.99
   config.log_every = 25
-  config.eval_every = 350
-  config.checkpoint_every = 350
+  config.eval_every = 900
+  config.checkpoint_every = 300
   config.eval_crops = 16
+  config.eval_temperatures = (1.0,)
   return config

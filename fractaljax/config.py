@@ -59,7 +59,7 @@ def _base_model() -> ConfigDict:
   model.capacities = (1.0, 1.0, 0.35)
   model.gate = True
   model.halo = 16  # steps
-  model.halo_pitches = 24  # above and below
+  model.halo_pitches = 0  # above and below
   model.head_width = 64
   model.head_depth = 1
   model.qk_norm = True

@@ -13,7 +13,7 @@ from fractaljax.music.attributes import num_ids
 from fractaljax.music.codec import NUM_FEATURES
 from fractaljax.music.crop import NUM_PHASES
 
-ROW_CHANNELS = 8
+ROW_CHANNELS = 16
 
 
 class Split(nn.Module):

@@ -1,0 +1,175 @@
+"""The commands as a user runs them: what they print, and how they refuse."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fractaljax.data import ingest
+from fractaljax.music import corpus, midi
+
+ROOT = Path(__file__).parents[1]
+TINY = (
+  '--config=configs/demo.py', '--config.num_steps=4', '--config.data.crop_steps=32',
+  '--config.model.widths=(16,16,16,16)', '--config.model.depths=(1,1,1,1)',
+  '--config.model.heads=(2,2,2,2)', '--config.model.patches=((128,16),(128,1),(16,1),(1,1))',
+  '--config.eval_crops=2', '--config.eval_samples=1', '--config.eval_temperatures=(1.0,)',
+  '--config.model.iterations=(2,2,2,2)', '--config.data.corpus_songs=4',
+)  # fmt: skip
+
+
+def run(command: str, *flags: str) -> subprocess.CompletedProcess:
+  environment = dict(os.environ, XLA_FLAGS='', JAX_PLATFORMS='cpu')
+  return subprocess.run(
+    [sys.executable, '-m', f'fractaljax.{command}', *flags],
+    cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
+  )  # fmt: skip
+
+
+def refusal(command: str, *flags: str) -> str:
+  """The one line with which a command refuses."""
+  done = run(command, *flags)
+  assert done.returncode == 2, done.stderr
+  assert 'Traceback' not in done.stderr
+  lines = [line for line in done.stderr.splitlines() if line.strip()]
+  assert len(lines) == 1
+  assert lines[0].startswith('error: ')
+  return lines[0]
+
+
+@pytest.fixture(scope='module')
+def songs(tmp_path_factory):
+  """Prepared songs, and one of them as a MIDI file."""
+  folder = tmp_path_factory.mktemp('songs')
+  ingest.prepare_corpus(folder / 'prepared', 4, seed=1)
+  midi.write(corpus.song(1, 0, num_bars=4), folder / 'song.mid')
+  (folder / 'broken.mid').write_bytes(b'MThd nothing that follows')
+  return folder
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  """The folder of a run of a few steps, masked at the first level."""
+  workdir = tmp_path_factory.mktemp('run') / 'tiny'
+  masked = "--config.model.generators=('mar','ar','ar','ar')"
+  done = run('main', *TINY, masked, f'--workdir={workdir}')
+  assert done.returncode == 0, done.stderr
+  assert 'step 4: valid' in done.stdout + done.stderr
+  return workdir
+
+
+def last_json(done: subprocess.CompletedProcess) -> dict:
+  assert done.returncode == 0, done.stderr
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_evaluate_prints_the_likelihood(trained, songs):
+  done = run('evaluate', f'--checkpoint={trained}', f'--data={songs / "prepared"}')
+  result = last_json(done)
+  assert set(result) == {'nats_per_step', 'bits_per_note', 'kind', 'levels', 'steps', 'notes'}
+  assert result['kind'] == 'bound'
+  assert '<=' in done.stdout
+  assert abs(sum(result['levels']) - result['nats_per_step']) < 1e-4
+  assert result['steps'] == corpus.song(1, 3).num_steps
+  assert result['notes'] == len(corpus.song(1, 3).notes_Nx4)
+
+
+@pytest.mark.slow
+def test_samples_are_files_that_can_be_read_again(trained, tmp_path):
+  flags = (f'--checkpoint={trained}', f'--output={tmp_path}', '--num=2', '--steps=64')
+  result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4'))
+  assert set(result) == {'samples', 'steps', 'compile_seconds', 'seconds', 'notes_per_bar'}
+  assert (result['samples'], result['steps']) == (2, 64)
+  names = sorted(path.name for path in tmp_path.iterdir())
+  assert names == ['sample_000.mid', 'sample_000.png', 'sample_001.mid', 'sample_001.png']
+  song = midi.read_song(tmp_path / 'sample_000.mid')
+  assert song.metre == (3, 4)
+  assert abs(song.tempo_bpm - 90) < 0.1
+
+
+@pytest.mark.slow
+def test_a_passage_is_repainted_and_the_rest_is_kept(trained, songs, tmp_path):
+  song = midi.read_song(songs / 'song.mid')
+  result = last_json(
+    run(
+      'sample', f'--checkpoint={trained}', f'--output={tmp_path}', '--num=1',
+      f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32',
+    )
+  )  # fmt: skip
+  assert result['steps'] == song.num_steps
+  again = midi.read_song(tmp_path / 'sample_000.mid')
+
+  def onsets(notes_Nx4, where):
+    return {(o, p) for o, _, p, _ in notes_Nx4.tolist() if where(o)}
+
+  assert onsets(again.notes_Nx4, lambda o: o < 16) == onsets(song.notes_Nx4, lambda o: o < 16)
+  assert onsets(again.notes_Nx4, lambda o: o >= 32) == onsets(song.notes_Nx4, lambda o: o >= 32)
+
+
+@pytest.mark.slow
+def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path):
+  workdir = tmp_path / 'run'
+  done = run('main', *TINY, f'--workdir={workdir}')
+  assert done.returncode == 0, done.stderr
+  model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
+  prompt = last_json(run('sample', *model, f'--prompt={songs / "song.mid"}', '--prompt_steps=32'))
+  assert prompt['steps'] == 64
+  song, again = (midi.read_song(p) for p in (songs / 'song.mid', tmp_path / 'out/sample_000.mid'))
+  known = [note for note in song.notes_Nx4[:, [0, 2]].tolist() if note[0] < 32]
+  assert [note for note in again.notes_Nx4[:, [0, 2]].tolist() if note[0] < 32] == known
+  line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
+  assert "'ar'" in line
+  assert '--prompt' in line
+  line = refusal('main', *TINY, f'--workdir={workdir}', '--config.model.halo=8')
+  assert 'config.model.halo' in line
+
+
+@pytest.mark.parametrize(
+  ('flag', 'named'),
+  [
+    ('--config.modle.halo=3', 'modle'),
+    ('--config.model.halo=many', 'halo'),
+    ('--config.model.widths=(100,128,96,64)', 'heads'),
+    ('--config.data.crop_steps=100', 'crop_steps=100'),
+    ('--config.data.directory=nowhere', 'nowhere'),
+    ('--config.model.generators=("ar","ar")', 'generators'),
+    ('--config.optimizer.learning_rate=-1.0', 'learning_rate'),
+    ('--nonsense=1', 'nonsense'),
+    ('stray', 'stray'),
+  ],
+)
+def test_a_wrong_flag_is_named(tmp_path, flag, named):
+  workdir = tmp_path / 'run'
+  changes = ('--config.data.corpus_songs=4',) if 'directory' not in flag else ()
+  assert named in refusal(
+    'main', '--config=configs/demo.py', f'--workdir={workdir}', *changes, flag
+  )
+  assert not list(workdir.glob('*')) or flag.startswith('--config.data.directory')
+
+
+def test_a_missing_config_file_is_named(tmp_path):
+  assert 'configs/none.py' in refusal('main', '--config=configs/none.py', f'--workdir={tmp_path}')
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+  line = refusal('sample', f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
+  assert 'none' in line
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_broken_prompt_is_named_and_nothing_is_written(songs, tmp_path):
+  line = refusal(
+    'sample', f'--checkpoint={tmp_path}', f'--output={tmp_path / "out"}',
+    f'--prompt={songs / "broken.mid"}',
+  )  # fmt: skip
+  assert 'broken.mid' in line
+  assert not (tmp_path / 'out').exists()
+
+
+def test_a_missing_data_set_is_named(tmp_path):
+  line = refusal('evaluate', f'--checkpoint={tmp_path}', f'--data={tmp_path / "none"}')
+  assert 'none' in line or 'config.json' in line
