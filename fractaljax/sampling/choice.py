@@ -80,5 +80,7 @@ def nucleus(logits_xV, top_p):
   sorted_xV = -jnp.sort(-logits_xV, axis=-1)
   probs_xV = jax.nn.softmax(sorted_xV)
   before_xV = jnp.cumsum(probs_xV, axis=-1) - probs_xV
-  lowest_x1 = jnp.min(jnp.where(before_xV < top_p, sorted_xV, jnp.inf), axis=-1, keepdims=True)
+  lowest_x1 = jnp.min(
+    jnp.where(before_xV < jnp.maximum(top_p, 1e-6), sorted_xV, jnp.inf), axis=-1, keepdims=True
+  )
   return jnp.where(logits_xV >= lowest_x1, logits_xV, logits_xV - 1e9)

@@ -95,5 +95,6 @@ def _occupied(config: ModelConfig, patch: tuple[int, int], batch: Crop) -> np.nd
   """Patches with a note in them, or all if there is no gate, of each crop."""
   (p, t), tokens_BxPxT = patch, np.asarray(batch.tokens_PxT)
   num, num_p, num_t = tokens_BxPxT.shape
-  cells = is_sounding(tokens_BxPxT, config.codec.num_values) | (not config.gate)
+  cells = is_sounding(tokens_BxPxT, config.codec.num_values) & batch.valid_T[:, None]
+  cells |= not config.gate
   return cells.reshape(num, num_p // p, p, num_t // t, t).any(axis=(2, 4)).sum(axis=(1, 2))

@@ -1,6 +1,6 @@
 """Samples of a trained model beside the songs it has not seen: the same figures for both.
 
-python -m benchmarks.pop909 --checkpoint=runs/bars_small --data=data/pop909
+python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
 """
 
 import jax
@@ -8,7 +8,7 @@ from absl import flags
 
 from benchmarks import setting
 from fractaljax import command
-from fractaljax.data.records import Songs
+from fractaljax.data.in_c import read_songs
 from fractaljax.music.metrics import statistics
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
@@ -22,8 +22,8 @@ _STEPS = flags.DEFINE_integer('steps', 512, 'length of each')
 
 
 def main(_):
-  songs = Songs(setting.DATA.value, 'valid')
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  songs = read_songs(setting.DATA.value, 'valid', trained.config.data.in_c)
   config = trained.model.config
   crop = known.nothing(config, _STEPS.value)
   knobs = make_knobs(config)
@@ -32,10 +32,12 @@ def main(_):
   held_out = [songs[i] for i in range(len(songs))]
   data = statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in held_out])
   setting.report(
-    benchmark='pop909', step=trained.step, samples=_NUM.value, seconds=drawn.seconds,
+    benchmark='samples', step=trained.step, samples=_NUM.value, seconds=drawn.seconds,
     **{name: [round(samples[name], 3), round(data[name], 3)] for name in samples},
-    notes_per_bar_ratio=samples['notes_per_bar'] / data['notes_per_bar'],
-    pitch_std_ratio=samples['pitch_std'] / data['pitch_std'],
+    ratios={
+      name: round(samples[name] / data[name], 3)
+      for name in ('notes_per_bar', 'pitch_std', 'in_key_share', 'polyphony', 'duration_mean')
+    },
   )  # fmt: skip
 
 

@@ -1,0 +1,61 @@
+"""What the sampler is given: a prefix, a hole, nothing."""
+
+import numpy as np
+import pytest
+
+import models
+from fractaljax.errors import UserError
+from fractaljax.music import corpus
+from fractaljax.sampling import known
+
+SONG = corpus.song(0, 0, num_bars=6)
+
+
+def config(generator='ar'):
+  return models.tiny(((64, 16), (1, 1)), (generator, 'ar'), num_pitches=64, codec='onset')
+
+
+def unknown_T(model, crop):
+  is_unknown_PxT = crop.tokens_PxT == model.codec.unknown
+  assert np.all(is_unknown_PxT.all(axis=0) == is_unknown_PxT.any(axis=0))
+  return np.flatnonzero(is_unknown_PxT[0])
+
+
+def test_nothing_is_known_of_a_new_song():
+  crop = known.nothing(config(), 64, (3, 4))
+  assert len(unknown_T(config(), crop)) == 64
+  assert crop.phase_T[12] == crop.phase_T[0] != crop.phase_T[1]
+
+
+def test_the_beginning_is_the_songs():
+  model = config()
+  crop = known.beginning(model, SONG, 40, 160)
+  np.testing.assert_array_equal(unknown_T(model, crop), np.arange(40, 160))
+  whole = model.codec.encode(SONG.notes_Nx4, SONG.num_steps)
+  np.testing.assert_array_equal(crop.tokens_PxT[:, :40], whole[:, :40])
+  assert crop.valid_T.all()
+
+
+def test_all_but_a_hole_is_the_songs():
+  model = config('mar')
+  crop = known.all_but(model, SONG, (20, 50))
+  np.testing.assert_array_equal(unknown_T(model, crop), np.arange(20, 50))
+  whole = model.codec.encode(SONG.notes_Nx4, SONG.num_steps)
+  rest = np.r_[0:20, 50 : SONG.num_steps]
+  np.testing.assert_array_equal(crop.tokens_PxT[:, rest], whole[:, rest])
+
+
+@pytest.mark.parametrize(
+  ('ask', 'named'),
+  [
+    (lambda: known.nothing(config(), 100), '--steps=100'),
+    (lambda: known.beginning(config(), SONG, 0, 64), '--prompt_steps=0'),
+    (lambda: known.beginning(config(), SONG, 64, 64), '--prompt_steps=64'),
+    (lambda: known.all_but(config('mar'), SONG, (50, 50)), '50:50'),
+    (lambda: known.all_but(config('mar'), SONG, (0, 10_000)), '0:10000'),
+    (lambda: known.all_but(config('ar'), SONG, (0, 16)), 'both sides'),
+  ],
+)
+def test_what_cannot_be_asked_is_named(ask, named):
+  with pytest.raises(UserError, match=named):
+    ask()
