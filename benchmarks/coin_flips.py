@@ -21,7 +21,7 @@ from fractaljax.config import base
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, phase
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, init_state, train_step
+from fractaljax.training.state import Parts, train_step
 
 HIERARCHIES = {
   'square': ((4, 4), (2, 2), (1, 1)),
@@ -64,7 +64,7 @@ def nats_per_cell(patches, generators, updates: int) -> float:
   """Mean loss of the last updates."""
   config, rng = coin_config(patches, generators), np.random.default_rng(0)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = init_state(model, optimizer, coin_batch(rng, config), 0)
+  state = setting.initial_state(model, optimizer, coin_batch(rng, config))
   step = jax.jit(
     functools.partial(train_step, model, optimizer, 0.99, 0, Parts()), donate_argnums=0
   )

@@ -23,7 +23,7 @@ from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, init_state, train_step
+from fractaljax.training.state import Parts, train_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/demo.py', 'the model')
 _SONG = flags.DEFINE_integer('song', 0, 'its number in the training songs')
@@ -37,7 +37,7 @@ def learn(config, song, num_steps: int):
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   crop = cut(song, model.config.codec, 0, num_steps, model.config.halo)
   batch = stack([crop])
-  state = init_state(model, optimizer, batch, 0)
+  state = setting.initial_state(model, optimizer, batch)
   step = jax.jit(functools.partial(train_step, model, optimizer, 0.9, 0, Parts()), donate_argnums=0)
   for _ in tqdm(range(_UPDATES.value), desc='learning'):
     state, metrics = step(state, batch)

@@ -28,7 +28,7 @@ from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, init_state, train_step
+from fractaljax.training.state import Parts, train_step
 
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of the sample')
 _UPDATES = flags.DEFINE_integer('updates', 250, 'training steps before', lower_bound=1)
@@ -48,7 +48,7 @@ def trained(config, what: str):
   """The model and its parameters after a short training."""
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   batches = setting.batches(config, _UPDATES.value)
-  state = init_state(model, optimizer, batches[0], 0)
+  state = setting.initial_state(model, optimizer, batches[0])
   step = jax.jit(functools.partial(train_step, model, optimizer, 0.9, 0, Parts()), donate_argnums=0)
   for batch in tqdm(batches, desc=f'training {what}'):
     state, _ = step(state, batch)

@@ -1,5 +1,6 @@
 """What the benchmarks share: batches of real songs, the name of the machine, the JSON line."""
 
+import functools
 import itertools
 import json
 import platform
@@ -15,6 +16,7 @@ from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
+from fractaljax.training.state import State, init_state
 
 DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
@@ -32,6 +34,11 @@ def batches(config: ConfigDict, num: int) -> list[Crop]:
 def build(config: ConfigDict) -> Fractal:
   """The config's model."""
   return Fractal(build_model(config.model))
+
+
+def initial_state(model: Fractal, optimizer, batch: Crop) -> State:
+  """A fresh state."""
+  return jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
 
 
 def seconds(function, *args) -> tuple[float, object]:

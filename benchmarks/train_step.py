@@ -15,7 +15,7 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.model.trunk import num_parameters
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, init_state, train_step
+from fractaljax.training.state import Parts, train_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _STEPS = flags.DEFINE_integer('steps', 20, 'timed steps of each', lower_bound=1)
@@ -25,7 +25,7 @@ _DENSE = flags.DEFINE_bool('dense', True, 'time the model without the gate as we
 def prepare_step(config: ConfigDict, batch):
   """The compiled step, its first state, and the seconds that compilation took."""
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
+  state = setting.initial_state(model, optimizer, batch)
   step = functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, 0, Parts())
   began = time.perf_counter()
   compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()

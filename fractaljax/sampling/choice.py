@@ -72,15 +72,15 @@ def value_logp(logits_NxAxV, gates: Gates, token_NxA):
 
 
 def nucleus(logits_xV, top_p):
-  """Lowers all logits outside the smallest set of values with probability `top_p`.
+  """Lowers all logits outside the smallest set of values with probability `top_p`, at least one.
 
-  (Holtzman et al. 2020.) They are lowered by a large number, not to minus infinity, so that a
-  cell that must not be silent still finds its most probable note.
+  (Holtzman et al. 2020.) They are lowered by much, not to minus infinity, so that a cell that must
+  not be silent still chooses among its notes by their probabilities.
   """
   sorted_xV = -jnp.sort(-logits_xV, axis=-1)
   probs_xV = jax.nn.softmax(sorted_xV)
-  before_xV = jnp.cumsum(probs_xV, axis=-1) - probs_xV
-  lowest_x1 = jnp.min(
-    jnp.where(before_xV < jnp.maximum(top_p, 1e-6), sorted_xV, jnp.inf), axis=-1, keepdims=True
-  )
-  return jnp.where(logits_xV >= lowest_x1, logits_xV, logits_xV - 1e9)
+  is_inside_xV = jnp.cumsum(probs_xV, axis=-1) - probs_xV < jnp.maximum(top_p, 1e-6)
+  lowest_x1 = jnp.min(jnp.where(is_inside_xV, sorted_xV, jnp.inf), axis=-1, keepdims=True)
+  # Much, and not so much that float32 would lose the differences: a thousand times the largest.
+  drop_x1 = 1e3 * jnp.maximum(jnp.abs(logits_xV).max(axis=-1, keepdims=True), 1.0)
+  return jnp.where(logits_xV >= lowest_x1, logits_xV, logits_xV - drop_x1)
