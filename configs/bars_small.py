@@ -14,14 +14,17 @@ from fractaljax.config import base
 
 def get_config() -> ConfigDict:
   config = base()
-  config.num_steps = 3_000
+  config.num_steps = 4_200
+  config.data.in_c = True
+  config.data.transpose = (0, 0)
   config.data.crop_steps = 256
   config.data.batch_size = 2
   config.model.widths = (160, 160, 96, 64)
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
+  config.model.dropout = 0.0
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.99
-  config.eval_every = 1_500
-  config.checkpoint_every = 500
+  config.eval_every = 2_100
+  config.checkpoint_every = 700
   return config

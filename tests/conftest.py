@@ -3,10 +3,13 @@
 import os
 from pathlib import Path
 
-# Before JAX starts.
-os.environ['XLA_FLAGS'] = (
-  os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=4'
-)
+# Before JAX starts. Tiny programs run once: what costs is to compile them.
+os.environ['XLA_FLAGS'] = ' '.join((
+  os.environ.get('XLA_FLAGS', ''),
+  '--xla_force_host_platform_device_count=4',
+  '--xla_backend_optimization_level=0',
+  '--xla_llvm_disable_expensive_passes=true',
+))  # fmt: skip
 os.environ['JAX_PLATFORMS'] = 'cpu'
 # Commands under test must not start anew for the sake of speed.
 os.environ.setdefault('GLIBC_TUNABLES', 'glibc.malloc.hugetlb=0')

@@ -96,8 +96,8 @@ def _summed(model: Fractal, params, batch: Crop, rng, parts: Parts):
     return one_part(batch, rng)
 
   def divide(x):  # each device's share stays on it: groups first, then the parts of each
-    x = x.reshape(parts.groups, parts.accumulate, -1, *x.shape[1:])
-    return x.swapaxes(0, 1).reshape(parts.accumulate, -1, *x.shape[3:])
+    x = jax.vmap(lambda x: _divided(x, parts.accumulate))(_divided(x, parts.groups)).swapaxes(0, 1)
+    return x.reshape(parts.accumulate, x.shape[1] * x.shape[2], *x.shape[3:])
 
   sequence = (jax.tree.map(divide, batch), jax.random.split(rng, parts.accumulate))
   first, rest = (jax.tree.map(lambda x, s=s: x[s], sequence) for s in (0, slice(1, None)))
@@ -117,9 +117,14 @@ def grouped_losses(
 
   if groups == 1:
     return group_losses(batch, rng)
-  batch = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), batch)
+  batch = jax.tree.map(lambda x: _divided(x, groups), batch)
   losses = jax.vmap(group_losses)(batch, jax.random.split(rng, groups))
   return jax.tree.map(lambda x: x.sum(axis=0), losses)
+
+
+def _divided(x, num: int):
+  # Not -1 for the rest: it cannot be told of arrays without elements, such as no attributes.
+  return x.reshape(num, x.shape[0] // num, *x.shape[1:])
 
 
 def loss_metrics(model: Fractal, losses: tuple[LevelLoss, ...], num_steps, notes) -> dict:

@@ -66,7 +66,7 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
 
 
 def test_four_devices_learn_what_one_learns(tmp_path, unevaluated):
-  changes = {'model.dropout': 0.0, 'model.cond_drop': 0.0, 'num_steps': 3}
+  changes = {'model.dropout': 0.0, 'num_steps': 3, 'model.attributes': ()}
   changes['model.generators'] = ('ar', 'ar', 'ar')
   config = tiny_config(**changes)
   states = [train(config, str(tmp_path / str(n)), jax.devices()[:n]) for n in (1, 4)]
