@@ -19,6 +19,10 @@ def get_config() -> ConfigDict:
   config.data.transpose = (0, 0)
   config.data.crop_steps = 256
   config.data.batch_size = 2
+  # Six octaves from C1: 0.07 % of the notes lie outside. A register is an octave.
+  config.model.low_pitch, config.model.num_pitches = 24, 72
+  config.model.patches = ((72, 16), (72, 1), (12, 1), (1, 1))
+  config.model.capacities = (1.0, 1.0, 0.52)
   config.model.widths = (160, 160, 96, 64)
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
