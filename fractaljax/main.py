@@ -1,9 +1,12 @@
 """Trains a model: python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo."""
 
+import os
+
 from absl import flags
 from ml_collections import config_flags
 
 from fractaljax import command
+from fractaljax.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'experiment, a file of configs/')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'folder of the run; goes on from what is there')
@@ -14,6 +17,9 @@ def main(_):
   # Not above: --help and a wrong flag should not wait for JAX.
   from fractaljax.training.loop import train
 
+  path = config_flags.get_config_filename(flags.FLAGS['config'])
+  if not os.path.isfile(path):
+    raise UserError(f'--config={path} is not a file; see those in configs/')
   train(_CONFIG.value, _WORKDIR.value)
 
 

@@ -133,7 +133,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   [
     ('--config.modle.halo=3', 'modle'),
     ('--config.model.halo=many', 'halo'),
-    ('--config.model.widths=(100,128,96,64)', 'heads'),
+    ('--config.model.widths=(102,128,96,64)', 'heads'),
     ('--config.data.crop_steps=100', 'crop_steps=100'),
     ('--config.data.directory=nowhere', 'nowhere'),
     ('--config.model.generators=("ar","ar")', 'generators'),
