@@ -1,9 +1,9 @@
 """Seconds of a sample of 128 x 512, and how much the cache and the gates save.
 
 Both models are square and AR. The first (64, 64, 32, head 16) is trained briefly, so that its rolls
-are as full as the songs'. The second (configs/small.py) is compared with decoding without a cache, in
-two ways: a teacher-forced forward of the roll for each patch of each level that is decoded, and, as
-the most that a decoder without a cache could save, a forward of that patch's own region alone. A few
+are as full as the songs'. The second (configs/small.py) is compared with decoding without a cache,
+in two ways: a teacher-forced forward of the roll for each patch of each level that is decoded; and,
+the least that a decoder without a cache must do, a forward of that patch's own region alone. A few
 forwards are timed and multiplied by the number of patches.
 
 python -m benchmarks.sampling --data=data/pop909

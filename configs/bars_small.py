@@ -5,8 +5,8 @@ Time-causal and exact. Prepare the songs first:
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
 Hardware:  2 CPU cores of an AMD EPYC, 20 minutes
-Result:    POP909 in C: 8.31 bits a note on crops of the valid songs, 8.04 on crops of
-           the training songs; 32 samples of 512 steps beside the valid songs: notes a bar 20.9 (songs 18.6),
+Result:    POP909 in C: 8.31 bits a note on crops of the valid songs, 8.04 on crops of the training
+           songs; 32 samples of 512 steps beside the valid songs: notes a bar 20.9 (songs 18.6),
            pitch std 11.5 (11.1), notes in the best key 94.9 % (96.4 %)
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
