@@ -6,7 +6,6 @@ do better than ln 2 = 0.693 nats a cell; one whose conditions leak does.
 python -m benchmarks.coin_flips
 """
 
-import functools
 import itertools
 import math
 
@@ -21,7 +20,6 @@ from fractaljax.config import base
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, phase
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, train_step
 
 HIERARCHIES = {
   'square': ((4, 4), (2, 2), (1, 1)),
@@ -65,9 +63,7 @@ def nats_per_cell(patches, generators, updates: int) -> float:
   config, rng = coin_config(patches, generators), np.random.default_rng(0)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   state = setting.initial_state(model, optimizer, coin_batch(rng, config))
-  step = jax.jit(
-    functools.partial(train_step, model, optimizer, 0.99, 0, Parts()), donate_argnums=0
-  )
+  step = setting.update(model, optimizer)
   losses = []
   for _ in range(updates):
     state, metrics = step(state, coin_batch(rng, config))

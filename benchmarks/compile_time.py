@@ -15,7 +15,7 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.data.pipeline import empty_batch
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, init_state, train_step
+from fractaljax.training.state import init_state
 
 _CONFIGS = flags.DEFINE_list(
   'configs', sorted(p.stem for p in Path('configs').glob('*.py')), 'files of configs/'
@@ -32,9 +32,8 @@ def main(_):
       lambda x, n=config.data.batch_size: jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype), one
     )
     state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), one)
-    step = functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, 0, Parts())
     began = time.perf_counter()
-    lowered = jax.jit(step, donate_argnums=0).lower(state, batch)
+    lowered = setting.update(model, optimizer).lower(state, batch)
     traced = time.perf_counter()
     compiled = lowered.compile()
     setting.report(

@@ -6,8 +6,6 @@ share of the notes of the other 6 bars (onset and pitch) that come back.
 python -m benchmarks.overfit --data=data/pop909
 """
 
-import functools
-
 import jax
 import numpy as np
 from absl import flags
@@ -17,13 +15,13 @@ from tqdm import tqdm
 from benchmarks import setting
 from fractaljax import command
 from fractaljax.data.records import Songs
+from fractaljax.mesh import data_parallel
 from fractaljax.music.crop import cut, stack
 from fractaljax.music.notes import DURATION, ONSET, PITCH
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, train_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/demo.py', 'the model')
 _SONG = flags.DEFINE_integer('song', 0, 'its number in the training songs')
@@ -38,7 +36,7 @@ def learn(config, song, num_steps: int):
   crop = cut(song, model.config.codec, 0, num_steps, model.config.halo)
   batch = stack([crop])
   state = setting.initial_state(model, optimizer, batch)
-  step = jax.jit(functools.partial(train_step, model, optimizer, 0.9, 0, Parts()), donate_argnums=0)
+  step = setting.update(model, optimizer)
   for _ in tqdm(range(_UPDATES.value), desc='learning'):
     state, metrics = step(state, batch)
   return model, state.params, float(metrics['bits_per_note'])
@@ -55,7 +53,8 @@ def main(_):
   prompt_steps, num_steps = PROMPT_BARS * song.steps_per_bar, BARS * song.steps_per_bar
   model, params, bits = learn(_CONFIG.value, song, num_steps)
   crop = known.beginning(model.config, song, prompt_steps, num_steps)
-  drawn = draw(model, params, Plan(), make_knobs(model.config, 0.0), crop, 1, 1, seed=0)
+  knobs, placement = make_knobs(model.config, 0.0), data_parallel(jax.devices()[:1])
+  drawn = draw(model, params, Plan(), knobs, crop, 1, 1, 0, placement)
   found_Nx4 = model.config.codec.decode(drawn.tokens_BxPxT[0])
   onset_N = song.notes_Nx4[:, ONSET]
   rest_Nx4 = song.notes_Nx4[(onset_N >= prompt_steps) & (onset_N < num_steps)]

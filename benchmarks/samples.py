@@ -9,11 +9,11 @@ from absl import flags
 from benchmarks import setting
 from fractaljax import command
 from fractaljax.data.in_c import read_songs
+from fractaljax.mesh import data_parallel
 from fractaljax.music.metrics import statistics
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.training.mesh import data_parallel
 from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
@@ -22,12 +22,13 @@ _STEPS = flags.DEFINE_integer('steps', 512, 'length of each')
 
 
 def main(_):
-  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  placement = data_parallel(jax.devices())
+  trained = load(_CHECKPOINT.value, placement)
   songs = read_songs(setting.DATA.value, 'valid', trained.config.data.in_c)
   config = trained.model.config
   crop = known.nothing(config, _STEPS.value)
   knobs = make_knobs(config)
-  drawn = draw(trained.model, trained.params, Plan(), knobs, crop, _NUM.value, 8, seed=0)
+  drawn = draw(trained.model, trained.params, Plan(), knobs, crop, _NUM.value, 8, 0, placement)
   samples = statistics([(config.codec.decode(x), _STEPS.value, 16) for x in drawn.tokens_BxPxT])
   held_out = [songs[i] for i in range(len(songs))]
   data = statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in held_out])

@@ -9,7 +9,6 @@ forwards are timed and multiplied by the number of patches.
 python -m benchmarks.sampling --data=data/pop909
 """
 
-import functools
 import time
 
 import jax
@@ -30,7 +29,6 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 from fractaljax.training.likelihood import needed_capacities
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, train_step
 
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of the sample')
 _UPDATES = flags.DEFINE_integer('updates', 250, 'training steps before', lower_bound=1)
@@ -51,7 +49,7 @@ def trained(config, what: str):
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   batches = setting.batches(config, _UPDATES.value)
   state = setting.initial_state(model, optimizer, batches[0])
-  step = jax.jit(functools.partial(train_step, model, optimizer, 0.9, 0, Parts()), donate_argnums=0)
+  step = setting.update(model, optimizer)
   for batch in tqdm(batches, desc=f'training {what}'):
     state, _ = step(state, batch)
   return model, state.params

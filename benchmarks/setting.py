@@ -14,9 +14,11 @@ from ml_collections import ConfigDict
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
+from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
 from fractaljax.training.state import State, init_state
+from fractaljax.training.step import train_step
 
 DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
@@ -39,6 +41,13 @@ def build(config: ConfigDict) -> Fractal:
 def initial_state(model: Fractal, optimizer, batch: Crop) -> State:
   """A fresh state."""
   return jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
+
+
+def update(model: Fractal, optimizer, ema_decay: float = 0.9):
+  """The jitted training step on one device."""
+  placement = data_parallel(jax.devices()[:1])
+  step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement)
+  return jax.jit(step, donate_argnums=0)
 
 
 def seconds(function, *args) -> tuple[float, object]:

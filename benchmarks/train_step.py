@@ -3,10 +3,8 @@
 python -m benchmarks.train_step --config=configs/small.py --data=data/pop909
 """
 
-import functools
 import time
 
-import jax
 import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -15,7 +13,6 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.model.trunk import num_parameters
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, train_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _STEPS = flags.DEFINE_integer('steps', 20, 'timed steps of each', lower_bound=1)
@@ -26,9 +23,8 @@ def prepare_step(config: ConfigDict, batch):
   """The compiled step, its first state, and the seconds that compilation took."""
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   state = setting.initial_state(model, optimizer, batch)
-  step = functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, 0, Parts())
   began = time.perf_counter()
-  compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
+  compiled = setting.update(model, optimizer).lower(state, batch).compile()
   return compiled, state, time.perf_counter() - began
 
 

@@ -12,6 +12,7 @@ def base() -> ConfigDict:
   config = ConfigDict()
   config.seed = 0
   config.num_steps = 10_000  # updates in all
+  config.fsdp = 1  # devices that share a copy of the parameters; the batch goes over all of them
 
   config.data = ConfigDict()
   config.data.directory = ''  # what `prepare` wrote; '' = the built-in corpus
@@ -33,6 +34,7 @@ def base() -> ConfigDict:
   config.optimizer.clip_norm = 1.0
   config.optimizer.accumulate = 1  # parts that a batch is taken in, one after another
   config.optimizer.ema_decay = 0.999
+  config.optimizer.max_skipped = 10  # updates in a row that may not be finite; then the run stops
 
   config.log_every = 50  # updates
   config.checkpoint_every = 1_000
@@ -71,6 +73,7 @@ def _base_model() -> ConfigDict:
   model.attributes = ()
   model.cond_drop = 0.1
   model.dtype = 'float32'
+  model.remat = False  # compute blocks twice in training, to save memory
   return model
 
 
@@ -129,13 +132,14 @@ def build_model(model: ConfigDict) -> ModelConfig:
     attributes=tuple(model.attributes),
     cond_drop=model.cond_drop,
     dtype=model.dtype,
+    remat=model.remat,
   )
 
 
 POSITIVE = (
   'num_steps', 'log_every', 'checkpoint_every', 'keep_checkpoints', 'eval_every', 'eval_crops',
   'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps', 'optimizer.accumulate',
-  'optimizer.learning_rate', 'optimizer.clip_norm',
+  'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
 )  # fmt: skip
 SHARES = ('optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay')
 NOT_NEGATIVE = ('optimizer.warmup_steps', 'optimizer.weight_decay')

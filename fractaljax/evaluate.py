@@ -4,7 +4,7 @@ import json
 
 from absl import flags
 
-from fractaljax import command
+from fractaljax import command, distributed
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
 _DATA = flags.DEFINE_string('data', None, 'what prepare wrote', required=True)
@@ -20,10 +20,11 @@ def main(_):
 
   from fractaljax.data import pipeline
   from fractaljax.data.in_c import read_songs
+  from fractaljax.mesh import data_parallel
   from fractaljax.training.likelihood import needed_capacities, score_batches
-  from fractaljax.training.mesh import data_parallel
   from fractaljax.training.trained import load
 
+  distributed.start()
   placement = data_parallel(jax.devices())
   trained = load(_CHECKPOINT.value, placement)
   config = trained.model.config
@@ -34,14 +35,15 @@ def main(_):
     crops = pipeline.windows(
       songs, config.codec, trained.config.data.crop_steps, config.halo, config.attributes
     )
-    return tqdm(pipeline.batched(crops, batch_size), unit='batch', desc=what)
+    shown = distributed.is_first()
+    return tqdm(pipeline.batched(crops, batch_size), unit='batch', desc=what, disable=not shown)
 
   capacities = needed_capacities(config, batches('counting'), placement.num_devices)
   found = score_batches(
     trained.model, trained.params, batches('scoring'), capacities, _SEED.value, placement
   )
   sign, kind = ('=', 'exact') if config.exact else ('<=', 'bound')
-  print(
+  distributed.say(
     f'{_SPLIT.value}, step {trained.step}: {sign} {found.nats_per_step:.4f} nats a step, '
     f'{sign} {found.bits_per_note:.4f} bits a note'
   )
@@ -53,7 +55,7 @@ def main(_):
     'steps': found.num_steps,
     'notes': found.num_notes,
   }
-  print(json.dumps(result))
+  distributed.say(json.dumps(result))
 
 
 if __name__ == '__main__':

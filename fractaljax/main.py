@@ -5,7 +5,7 @@ import os
 from absl import flags
 from ml_collections import config_flags
 
-from fractaljax import command
+from fractaljax import command, distributed
 from fractaljax.errors import UserError
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'experiment, a file of configs/')
@@ -20,6 +20,7 @@ def main(_):
   path = config_flags.get_config_filename(flags.FLAGS['config'])
   if not os.path.isfile(path):
     raise UserError(f'--config={path} is not a file; see those in configs/')
+  distributed.start()
   train(_CONFIG.value, _WORKDIR.value)
 
 

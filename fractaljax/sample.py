@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from fractaljax import command
+from fractaljax import command, distributed
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
 from fractaljax.music import midi
@@ -49,15 +49,17 @@ def main(_):
   # Not above: --help and a wrong flag should not wait for JAX.
   import jax
 
+  from fractaljax.mesh import data_parallel
   from fractaljax.sampling.draw import draw
   from fractaljax.sampling.options import Plan, make_knobs
-  from fractaljax.training.mesh import data_parallel
   from fractaljax.training.trained import load
 
   if _PROMPT.value and _INPAINT.value:
     raise UserError('--prompt and --inpaint exclude each other; give one of them')
   song = _song()
-  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  distributed.start()
+  placement = data_parallel(jax.devices())
+  trained = load(_CHECKPOINT.value, placement)
   config = trained.model.config
   crop = _known(config, song)
   guided = _GUIDANCE.value != 1
@@ -69,13 +71,22 @@ def main(_):
   temperatures = _temperatures(len(config.levels))
   knobs = make_knobs(config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value)
   drawn = draw(
-    trained.model, trained.params, plan, knobs, crop, _NUM.value, _BATCH_SIZE.value, _SEED.value
+    trained.model,
+    trained.params,
+    plan,
+    knobs,
+    crop,
+    _NUM.value,
+    _BATCH_SIZE.value,
+    _SEED.value,
+    placement,
   )
   songs = [
     dataclasses.replace(song, notes_Nx4=_loud(config.codec.decode(x)), num_steps=x.shape[1])
     for x in drawn.tokens_BxPxT
   ]
-  _write(songs)
+  if distributed.is_first():
+    _write(songs)
   bars = sum(song.num_steps / song.steps_per_bar for song in songs)
   result = {
     'samples': len(songs),
@@ -84,7 +95,7 @@ def main(_):
     'seconds': round(drawn.seconds, 3),
     'notes_per_bar': sum(len(song.notes_Nx4) for song in songs) / bars,
   }
-  print(json.dumps(result))
+  distributed.say(json.dumps(result))
 
 
 def _song() -> Song:

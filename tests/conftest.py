@@ -1,16 +1,21 @@
-"""Set-up of the whole suite: four simulated devices, and data sets that may be absent."""
+"""Set-up of the whole suite: eight simulated devices, and data sets that may be absent."""
 
 import os
+import tempfile
 from pathlib import Path
 
 # Before JAX starts. Tiny programs run once: what costs is to compile them.
 os.environ['XLA_FLAGS'] = ' '.join((
   os.environ.get('XLA_FLAGS', ''),
-  '--xla_force_host_platform_device_count=4',
+  '--xla_force_host_platform_device_count=8',
   '--xla_backend_optimization_level=0',
   '--xla_llvm_disable_expensive_passes=true',
 ))  # fmt: skip
 os.environ['JAX_PLATFORMS'] = 'cpu'
+# A run compiles what the run before it did: for this session, what took long is kept.
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='fractaljax-tests-'))
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 # Commands under test must not start anew for the sake of speed.
 os.environ.setdefault('GLIBC_TUNABLES', 'glibc.malloc.hugetlb=0')
 

@@ -63,6 +63,7 @@ class ModelConfig:
     attributes: names of the global attributes that condition the first level.
     cond_drop: probability that training hides an attribute.
     dtype: compute type, 'float32' or 'bfloat16'; parameters and logits are float32.
+    remat: whether training computes the inside of each block twice, to keep less in memory.
   """
 
   codec: Codec
@@ -78,6 +79,7 @@ class ModelConfig:
   attributes: tuple[str, ...]
   cond_drop: float
   dtype: str
+  remat: bool
 
   def __post_init__(self):
     _check_model(self)

@@ -48,7 +48,7 @@ class Split(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.bar = nn.Embed(config.phrase_bars, level.width)
-    self.trunk = Trunk(level, config.qk_norm, config.dtype)
+    self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat)
     if self.is_last:
       self.hidden = [self.dense(config.head_width, bias=True) for _ in range(config.head_depth)]
     num_out = config.codec.num_values if self.is_last else 1

@@ -71,29 +71,47 @@ class SwiGlu(nn.Module):
     return _residual_dense(self.level, self.dtype, 'out')(nn.silu(gate_BxLxF) * value_BxLxF)
 
 
-class Trunk(nn.Module):
-  """Pre-norm transformer blocks and a last norm.
-
-  `trunk(x_BxLxD, rope, cache, index)` returns `(y_BxLxD, cache)`. Without a cache, x holds whole
-  regions. With one, x holds the patches from `index` on, and they see what the cache has of the
-  patches before. A causal level's output at a patch depends on inputs up to that patch only.
-  """
+class Block(nn.Module):
+  """Attention and MLP, each added to what came in."""
 
   level: Level
   qk_norm: bool
   dtype: str
 
   @nn.compact
-  def __call__(self, x_BxLxD, rope: Rope, cache=None, index=0, train: bool = False):
+  def __call__(self, x_BxLxD, rope: Rope, cache: Cache | None, index, train: bool):
     drop = nn.Dropout(self.level.dropout, deterministic=not train)
+    normed_BxLxD = nn.RMSNorm(dtype=self.dtype, name='attention_norm')(x_BxLxD)
+    attention = Attention(self.level, self.qk_norm, self.dtype, name='attention')
+    update_BxLxD, cache = attention(normed_BxLxD, rope, cache, index)
+    x_BxLxD += drop(update_BxLxD)
+    normed_BxLxD = nn.RMSNorm(dtype=self.dtype, name='mlp_norm')(x_BxLxD)
+    x_BxLxD += drop(SwiGlu(self.level, self.dtype, name='mlp')(normed_BxLxD))
+    return x_BxLxD, cache
+
+
+class Trunk(nn.Module):
+  """Pre-norm transformer blocks and a last norm.
+
+  `trunk(x_BxLxD, rope, cache, index)` returns `(y_BxLxD, cache)`. Without a cache, x holds whole
+  regions. With one, x holds the patches from `index` on, and they see what the cache has of the
+  patches before. A causal level's output at a patch depends on inputs up to that patch only.
+
+  With `remat`, the backward pass computes the inside of each block anew instead of keeping it.
+  """
+
+  level: Level
+  qk_norm: bool
+  dtype: str
+  remat: bool = False
+
+  @nn.compact
+  def __call__(self, x_BxLxD, rope: Rope, cache=None, index=0, train: bool = False):
+    block = nn.remat(Block, static_argnums=(5,)) if self.remat and train else Block
     new_cache = []
     for i in range(self.level.depth):
-      normed = nn.RMSNorm(dtype=self.dtype, name=f'attention_norm_{i}')(x_BxLxD)
-      attention = Attention(self.level, self.qk_norm, self.dtype, name=f'attention_{i}')
-      update, block_cache = attention(normed, rope, cache and cache[i], index)
-      x_BxLxD += drop(update)
-      normed = nn.RMSNorm(dtype=self.dtype, name=f'mlp_norm_{i}')(x_BxLxD)
-      x_BxLxD += drop(SwiGlu(self.level, self.dtype, name=f'mlp_{i}')(normed))
+      layer = block(self.level, self.qk_norm, self.dtype, name=f'block_{i}')
+      x_BxLxD, block_cache = layer(x_BxLxD, rope, cache and cache[i], index, train)
       new_cache.append(block_cache)
     y_BxLxD = nn.RMSNorm(dtype=self.dtype, name='norm')(x_BxLxD)
     return y_BxLxD, tuple(new_cache) if cache is not None else None

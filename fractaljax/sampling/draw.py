@@ -1,5 +1,6 @@
 """Drawing any number of samples, a batch at a time, with one compiled program."""
 
+import functools
 import time
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from fractaljax.distributed import is_first
+from fractaljax.mesh import AXES, Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
 from fractaljax.sampling.job import make_noise
@@ -29,7 +32,15 @@ class Drawn(NamedTuple):
 
 
 def draw(
-  model: Fractal, params, plan: Plan, knobs: Knobs, crop: Crop, num: int, batch_size: int, seed: int
+  model: Fractal,
+  params,
+  plan: Plan,
+  knobs: Knobs,
+  crop: Crop,
+  num: int,
+  batch_size: int,
+  seed: int,
+  placement: Placement,
 ) -> Drawn:
   """Draws `num` samples of one known roll; sample i is a function of (seed, i).
 
@@ -37,25 +48,40 @@ def draw(
     model, params, plan, knobs: see `sampler.sample`.
     crop: one roll, without a batch axis; cells to be generated hold the codec's `unknown`.
     num: samples.
-    batch_size: at a time, at most.
+    batch_size: at a time, at most; rounded up to a multiple of the devices.
     seed: of everything random.
+    placement: of the devices, each of which draws its share.
   """
-  batch_size = min(batch_size, num)
-  num_steps = crop.tokens_PxT.shape[-1]
-  crop_B = jax.tree.map(lambda x: np.repeat(x[None], batch_size, axis=0), crop)
-  keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))
-  noise_of = jax.jit(lambda start: make_noise(
-    model.config, keys(start + np.arange(batch_size)), num_steps
-  ))  # fmt: skip
-
   began = time.perf_counter()
-  lowered = jax.jit(sample, static_argnums=(0, 1)).lower(
-    model, plan, params, crop_B, noise_of(0), knobs
-  )
-  program = lowered.compile()
+  each = -(-min(batch_size, num) // placement.num_devices) * placement.num_devices
+  crop_B = placement.spread(jax.tree.map(lambda x: np.repeat(x[None], each, axis=0), crop))
+  numbers = [placement.spread(np.arange(start, start + each)) for start in range(0, num, each)]
+  program = make_drawing(model, plan, seed, placement)
+  program = program.lower(params, crop_B, numbers[0], knobs).compile()
   compiled = time.perf_counter()
-  rolls = []
-  for start in tqdm(range(0, num, batch_size), unit='batch', desc='sampling'):
-    rolls.append(np.asarray(program(params, crop_B, noise_of(start), knobs)))
+  rolls = [
+    placement.gather(program(params, crop_B, number_B, knobs))
+    for number_B in tqdm(numbers, unit='batch', desc='sampling', disable=not is_first())
+  ]
   seconds = time.perf_counter() - compiled
   return Drawn(np.concatenate(rolls)[:num], compiled - began, seconds)
+
+
+@functools.cache
+def make_drawing(model: Fractal, plan: Plan, seed: int, placement: Placement):
+  """The jitted sampler: (params, crop of B, numbers (B,), knobs) to tokens_BxPxT.
+
+  B is a multiple of the devices. Each draws its share and waits for no other: how long a sample
+  takes depends on its notes.
+  """
+
+  def share(params, crop: Crop, number_B, knobs: Knobs):
+    keys_B = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(number_B)
+    noise = make_noise(model.config, keys_B, crop.tokens_PxT.shape[-1])
+    return sample(model, plan, params, crop, noise, knobs)
+
+  split = jax.P(AXES)
+  specs = (jax.P(), split, split, jax.P())
+  return jax.jit(
+    jax.shard_map(share, mesh=placement.mesh, in_specs=specs, out_specs=split, check_vma=False)
+  )

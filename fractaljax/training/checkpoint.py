@@ -57,7 +57,7 @@ class Checkpoints:
     except (OSError, ValueError) as error:
       self._refuse('cannot save', error)
 
-  def restore(self, state: State, sharding: Sharding) -> tuple[State, dict]:
+  def restore(self, state: State, shardings: State) -> tuple[State, dict]:
     """The newest state and that of the data stream; `state` gives the shapes.
 
     Raises:
@@ -65,7 +65,9 @@ class Checkpoints:
     """
     rest = {'step': state.step, 'opt_state': state.opt_state}
     shapes = {'params': state.params, 'ema': state.ema, 'rest': rest}
-    items = {k: ocp.args.StandardRestore(_abstract(v, sharding)) for k, v in shapes.items()}
+    rest = {'step': shardings.step, 'opt_state': shardings.opt_state}
+    where = {'params': shardings.params, 'ema': shardings.ema, 'rest': rest}
+    items = {k: ocp.args.StandardRestore(_abstract(v, where[k])) for k, v in shapes.items()}
     items['data'] = ocp.args.JsonRestore()
     found = self._restore(items)
     state = State(found.rest['step'], found.params, found.ema, found.rest['opt_state'])
@@ -73,7 +75,8 @@ class Checkpoints:
 
   def restore_params(self, params, sharding: Sharding):
     """The newest averaged parameters; `params` gives the shapes."""
-    abstract = ocp.args.StandardRestore(_abstract(params, sharding))
+    everywhere = jax.tree.map(lambda _: sharding, params)
+    abstract = ocp.args.StandardRestore(_abstract(params, everywhere))
     return self._restore({'ema': abstract}).ema
 
   def _restore(self, items: dict):
@@ -95,5 +98,7 @@ class Checkpoints:
     self._manager.close()
 
 
-def _abstract(tree, sharding: Sharding):
-  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+def _abstract(tree, shardings):
+  return jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings
+  )

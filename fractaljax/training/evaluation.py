@@ -2,26 +2,22 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from fractaljax.data import pipeline
+from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop, stack
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
-from fractaljax.music.pictures import roll_image, save_roll
 from fractaljax.sampling import known
-from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.sampling.sampler import sample
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.logs import Logs
-from fractaljax.training.mesh import Placement
 
 STEPS_PER_BAR = 16
-_sample = jax.jit(sample, static_argnums=(0, 1))
 
 
 class Evaluation:
@@ -68,7 +64,8 @@ class Evaluation:
     metrics |= self.sample_statistics(samples)
     self._logs.write(step, metrics)
     for temperature, songs in samples.items():
-      self._show(step, f'samples_t{temperature:g}', songs[0])
+      name = f'samples_t{temperature:g}'
+      self._logs.roll(step, name, songs[0], self._config.data.crop_steps)
     bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
       f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
@@ -77,13 +74,6 @@ class Evaluation:
       f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
       f'{metrics["songs_valid/notes_per_bar"]:.1f}, samples {density}'
     )
-
-  def _show(self, step: int, name: str, notes_Nx4: np.ndarray):
-    num_steps = self._config.data.crop_steps
-    self._logs.image(step, name, roll_image(notes_Nx4, num_steps))
-    folder = self._logs.workdir / 'pictures'
-    folder.mkdir(exist_ok=True)
-    save_roll(notes_Nx4, num_steps, str(folder / f'{step:07d}_{name}.png'), title=f'step {step}')
 
   def likelihood(self, params) -> dict[str, float]:
     """Nats a step and bits a note of each split, and nats a step of each level."""
@@ -101,14 +91,16 @@ class Evaluation:
 
   def samples(self, params) -> dict[float, list[np.ndarray]]:
     """Sampled songs, arrays of notes, at each temperature of the config."""
-    config, model = self._config, self._model
-    keys = jax.random.split(jax.random.key(config.seed), config.eval_samples)
-    noise = make_noise(model.config, keys, config.data.crop_steps)
-    crop = stack([known.nothing(model.config, config.data.crop_steps)] * config.eval_samples)
+    config, model, placement = self._config, self._model, self._placement
+    # Every device draws as many, whether they are needed or not.
+    num = -(-config.eval_samples // placement.num_devices) * placement.num_devices
+    crop = placement.spread(stack([known.nothing(model.config, config.data.crop_steps)] * num))
+    numbers = placement.spread(np.arange(num))
+    drawing = make_drawing(model, Plan(), config.seed, placement)
     songs = {}
     for temperature in config.eval_temperatures:
-      knobs = make_knobs(model.config, temperature)
-      tokens_BxPxT = np.asarray(_sample(model, Plan(), params, crop, noise, knobs))
+      tokens = drawing(params, crop, numbers, make_knobs(model.config, temperature))
+      tokens_BxPxT = placement.gather(tokens)[: config.eval_samples]
       songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
     return songs
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from fractaljax.mesh import Placement
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.music.crop import Crop
-from fractaljax.training.mesh import Placement
-from fractaljax.training.state import grouped_losses, num_notes
+from fractaljax.training.step import num_notes, score
 
-_losses = jax.jit(grouped_losses, static_argnames=('model', 'groups', 'train', 'capacities'))
+_score = jax.jit(score, static_argnums=(0, 1, 2))
 
 
 class Likelihood(NamedTuple):
@@ -54,7 +54,7 @@ def score_batches(
 
   Args:
     model, params: the model.
-    batches: of the same shape all of them.
+    batches: of the same shape all of them; every process gives the whole of each.
     capacities: from `needed_capacities`; with less, patches that do not fit are left out.
     seed: of the random orders.
     placement: of the devices that score.
@@ -63,15 +63,7 @@ def score_batches(
   nats_by_level, steps, notes = np.zeros(len(model.config.levels)), 0, 0
   for number, batch in enumerate(batches):
     rng = jax.random.fold_in(jax.random.key(seed), number)
-    losses = _losses(
-      model,
-      params,
-      placement.place(batch),
-      rng,
-      groups=placement.num_devices,
-      train=False,
-      capacities=capacities,
-    )
+    losses = _score(model, placement, capacities, params, placement.spread(batch), rng)
     if sum(float(level.num_dropped) for level in losses):
       raise ValueError(f'capacities {capacities} are too small for batch {number}')
     nats_by_level += [float(level.nats) for level in losses]

@@ -11,6 +11,9 @@ from tqdm import tqdm
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
 from fractaljax.data.in_c import read_songs
+from fractaljax.distributed import is_first, say, wait
+from fractaljax.errors import UserError
+from fractaljax.mesh import Placement, make_placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.trunk import num_parameters
 from fractaljax.music.notes import Song
@@ -19,10 +22,11 @@ from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.evaluation import Evaluation
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.logs import Logs
-from fractaljax.training.mesh import Placement, data_parallel
-from fractaljax.training.meter import Meter
+from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
-from fractaljax.training.state import Parts, State, init_state, train_step
+from fractaljax.training.state import State, init_state
+from fractaljax.training.step import train_step
+from fractaljax.training.stream import Stream, save_batch
 
 
 def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = None) -> State:
@@ -40,21 +44,27 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
     UserError: a config value, the data or the folder is not as it must be.
   """
   devices = devices or jax.devices()
+  placement = make_placement(devices, config.fsdp)
   model = Fractal(check(config, len(devices)))
   directory = config.data.directory or _built_in_corpus(config, workdir)
   songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
   run_dir.claim(workdir, config)
 
-  placement = data_parallel(devices)
   optimizer = make_optimizer(config.optimizer, config.num_steps)
-  batches = _stream(config, model, songs['train'])
+  batches = Stream(_batches(config, model, songs['train']), config.log_every)
   checkpoints = Checkpoints(workdir, config.keep_checkpoints)
   state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
-  tqdm.write(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
-  step_function = _jit_step(config, model, optimizer, placement)
+  say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
+  step_function = _jit_step(config, model, optimizer, placement, state)
   with Logs(workdir, int(state.step)) as logs:
     evaluation = Evaluation(config, model, songs, placement, logs)
-    state = _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs)
+    try:
+      state = _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs)
+    except NotFinite as error:
+      checkpoints.close()
+      path = Path(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
+      save_batch(path, batches.again(error.step))
+      raise UserError(f'{error}; the batch is in {path}') from error
   checkpoints.close()
   return state
 
@@ -63,8 +73,8 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
   """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
   start, last = int(state.step), config.num_steps
   schedule = make_schedule(config.optimizer, last)
-  meter = Meter(config.log_every, config.data.batch_size, schedule)
-  bar = tqdm(total=last, initial=start, unit='step', dynamic_ncols=True)
+  meter = Meter(config.log_every, config.data.batch_size, config.optimizer.max_skipped, schedule)
+  bar = tqdm(total=last, initial=start, unit='step', dynamic_ncols=True, disable=not is_first())
 
   def log(step, metrics):
     logs.write(step, metrics)
@@ -76,7 +86,7 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
       bar.update()
       if means := meter.add(step, metrics):
         log(step - 1, means)
-      stop = interrupt.requested
+      stop = interrupt.requested(step)
       save = stop or step == last or step % config.checkpoint_every == 0
       evaluate = not stop and (step == last or step % config.eval_every == 0)
       if save or evaluate:
@@ -84,9 +94,9 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
       if save:
         checkpoints.save(state, batches.get_state())
       if evaluate:
-        tqdm.write(evaluation.report(step, state.ema))
+        say(evaluation.report(step, state.ema))
       if stop:
-        tqdm.write(f'stopped and saved at step {step}; the same command goes on from there')
+        say(f'stopped and saved at step {step}; the same command goes on from there')
         break
       if save or evaluate:
         meter.restart()
@@ -96,12 +106,13 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   """Prepares the built-in corpus in the run's folder, unless it is there."""
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
-  if not directory.exists():
+  if is_first() and not directory.exists():
     ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
+  wait('corpus')
   return str(directory)
 
 
-def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
+def _batches(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
   """This process's share of the training batches."""
   data, count = config.data, jax.process_count()
   return pipeline.training_batches(
@@ -122,27 +133,26 @@ def _start_or_resume(
   config, model, optimizer, batches, checkpoints: Checkpoints, placement: Placement
 ) -> State:
   """A fresh state, or the newest checkpoint's with the data stream put where it was."""
-  initial = jax.jit(
-    functools.partial(init_state, model, optimizer, seed=config.seed),
-    out_shardings=placement.replicated,
-  )
+  init = functools.partial(init_state, model, optimizer, seed=config.seed)
   codec, halo, attributes = model.config.codec, model.config.halo, model.config.attributes
   example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
+  shapes = jax.eval_shape(init, example)
+  shardings = placement.of_state(shapes)
   if checkpoints.latest is None:
-    return initial(example)
-  shapes = jax.eval_shape(initial, example)
-  state, data_state = checkpoints.restore(shapes, placement.replicated)
-  batches.set_state(data_state)
-  tqdm.write(f'going on from step {int(state.step)}')
+    return jax.jit(init, out_shardings=shardings)(example)
+  state, data_state = checkpoints.restore(shapes, shardings)
+  batches.put(int(state.step), data_state)
+  say(f'going on from step {int(state.step)}')
   return state
 
 
-def _jit_step(config: ConfigDict, model: Fractal, optimizer, placement: Placement):
-  """`train_step` as one program: the state on every device, the batch divided among them."""
-  parts = Parts(placement.num_devices, config.optimizer.accumulate)
+def _jit_step(config: ConfigDict, model: Fractal, optimizer, placement: Placement, state: State):
+  """`train_step` as one program: the state where it lies, the batch divided among the devices."""
+  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  where = placement.of_state(state)
   return jax.jit(
-    functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, config.seed, parts),
-    in_shardings=(placement.replicated, placement.split),
-    out_shardings=placement.replicated,
+    functools.partial(train_step, model, optimizer, *settings, placement),
+    in_shardings=(where, placement.split),
+    out_shardings=(where, placement.replicated),
     donate_argnums=0,
   )

@@ -7,10 +7,10 @@ from ml_collections import ConfigDict
 
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
+from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
-from fractaljax.training.mesh import Placement
 
 
 class Trained(NamedTuple):

@@ -2,18 +2,23 @@ import jax
 import numpy as np
 
 import models
+from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.options import Plan, make_knobs
 
 
-def test_sample_number_i_is_the_same_in_batches_of_any_size():
+def drawn(num_devices: int, batch_size: int) -> np.ndarray:
   config = models.tiny(generators=('mar', 'ar'))
   crop = models.as_crop(np.full((1, 2, 4), config.codec.unknown), config.halo, config.codec)
   crop = jax.tree.map(lambda x: x[0], crop)
   model, params, knobs = Fractal(config), models.random_params(config), make_knobs(config)
-  three, five = (
-    draw(model, params, Plan(), knobs, crop, 5, size, 3).tokens_BxPxT for size in (3, 5)
-  )
+  placement = data_parallel(jax.devices()[:num_devices])
+  return draw(model, params, Plan(), knobs, crop, 5, batch_size, 3, placement).tokens_BxPxT
+
+
+def test_sample_number_i_is_the_same_in_batches_of_any_size_on_any_number_of_devices():
+  five = drawn(1, 5)
   assert len(np.unique(five, axis=0)) > 1
-  np.testing.assert_array_equal(three, five)
+  np.testing.assert_array_equal(drawn(1, 3), five)
+  np.testing.assert_array_equal(drawn(4, 3), five)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fractaljax.errors import UserError
+from fractaljax.mesh import data_parallel
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
-from fractaljax.training.mesh import data_parallel
 from fractaljax.training.state import State
 from runs import tiny_config
 

@@ -10,6 +10,7 @@ import pytest
 from fractaljax.config import base, check
 from fractaljax.data import pipeline
 from fractaljax.errors import UserError
+from fractaljax.mesh import make_placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.music.crop import stack
@@ -19,13 +20,15 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 from fractaljax.training import loop
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import Parts, State, init_state, train_step
+from fractaljax.training.state import State, init_state
+from fractaljax.training.step import train_step
 from runs import tiny_config
 
 # Another value of each key that shapes what is computed.
 COMPUTED = {
   'seed': 1,
   'num_steps': 7,
+  'fsdp': 2,
   'data.batch_size': 8,
   'data.crop_steps': 64,
   'data.transpose': (3, 3),
@@ -54,6 +57,7 @@ COMPUTED = {
   'model.attributes': ('key',),
   'model.cond_drop': 0.2,
   'model.dtype': 'bfloat16',
+  'model.remat': True,
   'optimizer.learning_rate': 2e-3,
   'optimizer.warmup_steps': 3,
   'optimizer.final_share': 0.1,
@@ -94,10 +98,9 @@ def computed(config):
   yield str(jax.make_jaxpr(lambda p: model.apply(p, batch, True, rngs=rngs))(params))
   optimizer = make_optimizer(config.optimizer, config.num_steps)
   state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), batch)
-  parts = Parts(1, config.optimizer.accumulate)
-  step = functools.partial(
-    train_step, model, optimizer, config.optimizer.ema_decay, config.seed, parts
-  )
+  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  placement = make_placement(jax.devices()[:4], config.fsdp)
+  step = functools.partial(train_step, model, optimizer, *settings, placement)
   yield str(jax.make_jaxpr(step)(state, batch))
   crop = stack([known.nothing(c, 32)])
   noise = make_noise(c, jax.random.split(jax.random.key(0), 1), 32)
@@ -145,10 +148,9 @@ def left_behind(config, workdir, monkeypatch) -> tuple:
     one = {'w': np.ones(1, np.float32)}
     return State(np.zeros((), np.int32), one, one, one)
 
-  def no_step(config, model, optimizer, placement):
-    return lambda state, batch: (
-      state._replace(step=state.step + 1), {'nats_per_step': 1.0, 'bits_per_note': 1.0}
-    )  # fmt: skip
+  def no_step(*_):
+    metrics = {'bits_per_note': 1.0, 'skipped': 0.0}
+    return lambda state, batch: (state._replace(step=state.step + 1), metrics)
 
   monkeypatch.setattr(loop.Evaluation, 'samples', samples)
   monkeypatch.setattr(loop.Evaluation, 'likelihood', likelihood)

@@ -6,12 +6,12 @@ import pytest
 
 from fractaljax.config import check
 from fractaljax.data import pipeline
+from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.music.codec import Codec
 from fractaljax.training.likelihood import needed_capacities, score_batches
-from fractaljax.training.mesh import data_parallel
-from fractaljax.training.state import num_notes
+from fractaljax.training.step import num_notes
 from runs import tiny_config
 
 

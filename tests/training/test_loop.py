@@ -116,13 +116,21 @@ def test_another_architecture_does_not_go_on(straight):
     train(config, str(straight[1]), jax.devices()[ONE])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
-  step = loop.train_step
+def test_too_many_skipped_updates_stop_the_run_and_leave_the_batch(tmp_path, monkeypatch):
+  step, seen = loop.train_step, []
+  of_step = loop.Stream.__next__
 
   def broken(*args):
     state, metrics = step(*args)
-    return state, metrics | {'nats_per_step': metrics['nats_per_step'] * np.nan}
+    return state, metrics | {'skipped': (args[-2].step >= 2).astype(np.float32)}
 
   monkeypatch.setattr(loop, 'train_step', broken)
-  with pytest.raises(UserError, match='not finite at step 2.*learning_rate'):
-    train(tiny_config(), str(tmp_path), jax.devices()[ONE])
+  monkeypatch.setattr(loop.Stream, '__next__', lambda self: seen.append(of_step(self)) or seen[-1])
+  config = tiny_config(**{'optimizer.max_skipped': 2})
+  with pytest.raises(
+    UserError, match='not finite at step 4.*learning_rate.*bad_batch_0000004_0.npz'
+  ):
+    train(config, str(tmp_path), jax.devices()[ONE])
+  saved = np.load(tmp_path / 'bad_batch_0000004_0.npz')
+  np.testing.assert_array_equal(saved['tokens_PxT'], seen[3].tokens_PxT)
+  assert logged(tmp_path)[1]['train/skipped'] == 1

@@ -1,0 +1,67 @@
+"""Several processes as one program: how they find each other, and which of them speaks.
+
+Each machine runs the same command. `--distributed=auto` asks the scheduler (TPU pod, SLURM, GKE,
+Open MPI); elsewhere --coordinator, --num_processes and --process_id say it.
+"""
+
+from absl import flags
+from tqdm import tqdm
+
+from fractaljax.errors import UserError
+
+_DISTRIBUTED = flags.DEFINE_enum(
+  'distributed', 'off', ['off', 'auto'], 'auto: one process of several, as the scheduler says'
+)
+_COORDINATOR = flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0')
+_NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'of all machines', lower_bound=1)
+_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'number of this process', lower_bound=0)
+
+
+def start() -> None:
+  """Joins the other processes, as the flags say; call it before anything else asks JAX.
+
+  Raises:
+    UserError: the flags do not go together, or the others are not found.
+  """
+  import jax
+
+  given = [_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value]
+  if any(value is not None for value in given):
+    if None in given:
+      raise UserError('--coordinator, --num_processes and --process_id go together; give all three')
+    if _PROCESS_ID.value >= _NUM_PROCESSES.value:
+      raise UserError(
+        f'--process_id={_PROCESS_ID.value}: must be below --num_processes={_NUM_PROCESSES.value}'
+      )
+  elif _DISTRIBUTED.value == 'off':
+    return
+  try:
+    jax.distributed.initialize(*given)
+  except (ValueError, RuntimeError) as error:
+    reason = ' '.join(str(error).split())[:200]
+    raise UserError(
+      f'the processes do not find each other ({reason}); give --coordinator=HOST:PORT, '
+      '--num_processes and --process_id'
+    ) from error
+
+
+def is_first() -> bool:
+  """Whether this is the process that writes files and speaks for all."""
+  import jax
+
+  return jax.process_index() == 0
+
+
+def say(text: str) -> None:
+  """A line on the screen, once for all processes."""
+  if is_first():
+    tqdm.write(text)
+
+
+def wait(name: str) -> None:
+  """Waits until every process is here; `name` is the same in all of them."""
+  import jax
+  from jax.experimental import multihost_utils
+
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
