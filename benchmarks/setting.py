@@ -17,6 +17,7 @@ from fractaljax.data.records import Songs
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
+from fractaljax.training.optimizer import make_optimizer
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
 
@@ -48,6 +49,29 @@ def update(model: Fractal, optimizer, ema_decay: float = 0.9):
   placement = data_parallel(jax.devices()[:1])
   step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement)
   return jax.jit(step, donate_argnums=0)
+
+
+def compiled_update(config: ConfigDict, batch: Crop):
+  """The compiled step of a config for batches like this one."""
+  model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
+  one = jax.tree.map(lambda x: x[:1], batch)
+  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), one)
+  return update(model, optimizer).lower(state, batch).compile()
+
+
+def memory_bytes(program) -> int:
+  """What a compiled program has in memory at its peak, by XLA's own count."""
+  found = program.memory_analysis()
+  arguments = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+  return arguments + found.temp_size_in_bytes
+
+
+def peak_flops(dtype: str) -> float:
+  """FLOPs a second of the best of a few large matrix products on this device."""
+  size = 4096 if jax.devices()[0].platform == 'cpu' else 16384
+  a = jax.numpy.ones((size, size), dtype)
+  product = jax.jit(lambda a: a @ a)
+  return 2 * size**3 / min(seconds(product, a)[0] for _ in range(4))
 
 
 def seconds(function, *args) -> tuple[float, object]:

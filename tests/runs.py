@@ -28,3 +28,13 @@ def tiny_config(**changes) -> ConfigDict:
   config.eval_crops, config.eval_samples, config.eval_temperatures = 4, 2, (1.0,)
   config.update_from_flattened_dict(changes)
   return config
+
+
+def exact_config(**changes) -> ConfigDict:
+  """Two AR levels without dropout and with room for all: nothing depends on who computes what."""
+  exact = {
+    'model.patches': ((64, 1), (1, 1)), 'model.generators': ('ar', 'ar'), 'model.widths': (16, 16),
+    'model.depths': (1, 1), 'model.heads': (2, 2), 'model.iterations': (1, 1),
+    'model.capacities': (1.0,), 'model.dropout': 0.0, 'model.attributes': (),
+  }  # fmt: skip
+  return tiny_config(**exact | changes)

@@ -1,7 +1,14 @@
 """Many devices and processes: the same losses and gradients as one device."""
 
 import functools
+import json
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,21 +23,17 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.training.state import init_state
 from fractaljax.training.step import train_step
-from runs import tiny_config
+from runs import exact_config
 
+TESTS = Path(__file__).parents[1]
 # (data, fsdp)
 MESHES = [(1, 1), (8, 1), (2, 4), (1, 8)]
-EXACT = {
-  'model.patches': ((64, 1), (1, 1)), 'model.generators': ('ar', 'ar'), 'model.widths': (16, 16),
-  'model.depths': (1, 1), 'model.heads': (2, 2), 'model.iterations': (1, 1),
-  'model.capacities': (1.0,), 'model.dropout': 0.0, 'model.attributes': (),
-}  # fmt: skip
 
 
 @functools.cache
 def tiny():
   """A model, a batch of 8 crops, and a state whose update is minus the gradient."""
-  model = Fractal(check(tiny_config(**EXACT), 1))
+  model = Fractal(check(exact_config(), 1))
   songs = [corpus.song(0, i, num_bars=8) for i in range(8)]
   c = model.config
   batch = next(pipeline.training_batches(songs, c.codec, 8, 32, c.halo, (0, 0), (), 0))
@@ -110,3 +113,66 @@ def test_what_is_not_finite_is_skipped():
 def test_devices_that_cannot_share_are_named():
   with pytest.raises(UserError, match=r'config\.fsdp=3.*8'):
     make_placement(jax.devices(), 3)
+
+
+def start(
+  num: int, devices: int, workdir: Path, fsdp: int, num_steps: int
+) -> list[subprocess.Popen]:
+  """Processes of one run, with so many simulated devices each."""
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    port = free.getsockname()[1]
+  flags = (f'--coordinator=127.0.0.1:{port}', f'--num_processes={num}') if num > 1 else ()
+  environment = dict(
+    os.environ,
+    PYTHONPATH=os.pathsep.join(str(path) for path in (TESTS.parent, TESTS, TESTS / 'training')),
+    XLA_FLAGS=re.sub(r'device_count=\d+', f'device_count={devices}', os.environ['XLA_FLAGS']),
+  )
+  return [
+    subprocess.Popen(
+      [sys.executable, '-m', 'member', str(workdir), str(fsdp), str(num_steps), *flags]
+      + [f'--process_id={number}'] * (num > 1),
+      env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    for number in range(num)
+  ]  # fmt: skip
+
+
+def finish(processes: list[subprocess.Popen]) -> list[str]:
+  """What they print; all of them have to end well."""
+  try:
+    texts = [process.communicate(timeout=240)[0] for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  assert [process.returncode for process in processes] == [0] * len(processes), texts
+  return texts
+
+
+def losses(workdir: Path) -> dict[int, float]:
+  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+  rows = [json.loads(line) for line in lines]
+  return {row['step']: row['train/nats_per_step'] for row in rows if 'train/nats_per_step' in row}
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
+  one, two = tmp_path / 'one', tmp_path / 'two'
+  finish(start(1, 1, one, fsdp=1, num_steps=8))
+  processes = start(2, 4, two, fsdp=4, num_steps=10_000)
+  while not (two / 'checkpoints' / '3').exists():
+    assert all(process.poll() is None for process in processes), finish(processes)
+    time.sleep(0.1)
+  processes[1].terminate()
+  texts = finish(processes)
+  stopped = int(re.search(r'stopped and saved at step (\d+)', texts[0])[1])
+  assert 'stopped' not in texts[1]
+  found = losses(two)
+  assert list(found) == list(range(1, stopped + 1))
+  alone = losses(one)
+  for step in range(1, min(stopped, 8) + 1):
+    np.testing.assert_allclose(found[step], alone[step], rtol=1e-5)
+  # Another mesh goes on from there.
+  text = finish(start(1, 2, two, fsdp=1, num_steps=stopped + 2))[0]
+  assert f'going on from step {stopped}' in text
+  assert list(losses(two)) == list(range(1, stopped + 3))
