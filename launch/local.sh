@@ -95,16 +95,23 @@ copy_output() {
 
 # Starts process $1 in a process group of its own, which can be killed as a whole.
 start() {
-  local pipe=$pipes/$1
-  mkfifo "$pipe"
-  set -m
-  copy_output "$1" <"$pipe" &
-  readers+=($!)
+  local folder
+  folder=$(mktemp -d)
+  mkfifo "$folder/pipe"
+  # Opened here for both: a process that is stopped before it opens its end would leave the reader
+  # waiting for it.
+  # shellcheck disable=SC2094
+  exec 7<>"$folder/pipe" 8>"$folder/pipe" 9<"$folder/pipe" 7>&-
+  rm -r "$folder"
   command_line "$1"
-  "${line[@]}" >"$pipe" 2>&1 </dev/null &
+  set -m
+  copy_output "$1" <&9 8>&- 9<&- &
+  readers+=($!)
+  "${line[@]}" >&8 2>&1 </dev/null 8>&- 9<&- &
   pids+=($!)
   # The terminal stays with this script: Ctrl-C comes here and is sent on.
   set +m
+  exec 8>&- 9<&-
 }
 
 # Sends signal $1 to every process; what these have started is theirs to end.
@@ -127,7 +134,7 @@ wait_for_all() {
         left+=("$pid")
         continue
       fi
-      code=0 && wait "$pid" || code=$?
+      code=0 && wait "$pid" 2>/dev/null || code=$?
       if ((code && !status)); then
         status=$code deadline=$((SECONDS + grace))
         echo "a process failed with exit code $code; stopping the others" >&2
@@ -151,14 +158,16 @@ if [[ $dry_run ]]; then
 fi
 
 mkdir -p "$logs"
-pipes=$(mktemp -d)
 pids=() readers=()
-trap 'rm -rf "$pipes"' EXIT
-trap 'send INT' INT
-trap 'send TERM' TERM HUP
+asked=''
+trap 'asked=INT' INT
+trap 'asked=TERM' TERM HUP
 for ((i = 0; i < processes; i++)); do
   start "$i"
 done
+trap 'send INT' INT
+trap 'send TERM' TERM HUP
+[[ ! $asked ]] || send "$asked"
 status=0 && wait_for_all || status=$?
 # The readers see the end once nobody is left who could write.
 kill_groups

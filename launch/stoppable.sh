@@ -15,10 +15,12 @@ if (($# == 0)); then
   exit 2
 fi
 
-stopped=
+stopped='' child=''
+# Before the command starts, since the signal may come at any moment.
+trap 'stopped=yes; [[ -z $child ]] || kill -TERM "$child" 2>/dev/null' TERM INT
 "$@" &
 child=$!
-trap 'stopped=yes; kill -TERM "$child" 2>/dev/null' TERM INT
+[[ -z $stopped ]] || kill -TERM "$child"
 
 # A signal ends `wait` early; the command is still saving then.
 status=0
