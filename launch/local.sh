@@ -88,8 +88,8 @@ copy_output() {
   local text
   trap '' INT TERM HUP
   while IFS= read -r text || [[ $text ]]; do
-    echo "$text" >&3
-    echo "[$1] $text"
+    printf '%s\n' "$text" >&3
+    printf '[%s] %s\n' "$1" "$text"
   done 3>"$logs/process_$1.log"
 }
 

@@ -94,4 +94,5 @@ def test_one_failure_ends_all_and_its_code_is_the_scripts(program, tmp_path):
   _, errors = script.communicate(timeout=10)
   assert script.returncode == 7
   assert 'exit code 7' in errors
+  assert 'got TERM' in (tmp_path / 'logs' / 'process_0.log').read_text()
   assert _processes_in(tmp_path) == []
