@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / 'launch' / 'local.sh'
-FLAGS = ('--config=configs/demo.py', '--config.mesh=(8,1)')
+FLAGS = ('--config=configs/demo.py', '--config.data.transpose=(-5,6)')
 
 
 def _start(program, tmp_path, *flags, **environment):

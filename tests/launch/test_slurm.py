@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 LAUNCH = Path(__file__).parents[2] / 'launch'
-FLAGS = ('--config=configs/w512.py', '--workdir=s3://bucket/run', '--config.mesh=(16,1)')
+FLAGS = ('--config=configs/w512.py', '--workdir=s3://bucket/run', '--config.data.transpose=(-5,6)')
 
 
 def test_training_is_one_step_of_all_tasks(dry_run):

@@ -2,7 +2,12 @@
 
 import pytest
 
-FLAGS = ('--', '--config=configs/w512.py', '--workdir=gs://bucket/run', '--config.mesh=(16,1)')
+FLAGS = (
+  '--',
+  '--config=configs/w512.py',
+  '--workdir=gs://bucket/run',
+  '--config.data.transpose=(-5,6)',
+)
 POD = ('--name=w', '--zone=us-east5-b')
 # A pod whose state and whose machines' words are in files, and become those of a good end.
 GCLOUD = """#!/usr/bin/env bash
@@ -58,7 +63,7 @@ def test_run_installs_and_starts_on_all_machines(dry_run):
   # What the shell of the machine sees: the parentheses are quoted once more for it.
   assert start[-1].endswith(
     '$PWD/.venv/bin/python -m fractaljax.main --distributed=auto --config=configs/w512.py '
-    r'--workdir=gs://bucket/run --config.mesh=\(16\,1\)'
+    r'--workdir=gs://bucket/run --config.data.transpose=\(-5\,6\)'
   )
 
 
