@@ -23,12 +23,12 @@ WORKDIR /app
 ARG EXTRA=cpu
 COPY setup.py pyproject.toml README.md ./
 RUN case "$EXTRA" in \
-      cpu) extras= ;; \
-      gpu | tpu) extras="[$EXTRA]" ;; \
+      cpu) extras=remote ;; \
+      gpu | tpu) extras=$EXTRA,remote ;; \
       *) echo "error: EXTRA=$EXTRA must be cpu, gpu or tpu" >&2; exit 2 ;; \
     esac \
     && mkdir fractaljax && touch fractaljax/__init__.py \
-    && pip install --no-cache-dir --root-user-action=ignore --editable ".$extras"
+    && pip install --no-cache-dir --root-user-action=ignore --editable ".[$extras]"
 
 COPY configs configs
 COPY launch launch

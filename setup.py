@@ -1,4 +1,4 @@
-"""Installs fractaljax: pip install -e .[test], with [gpu] or [tpu] for an accelerator."""
+"""Installs fractaljax: pip install -e .[test]; [gpu], [tpu] for accelerators, [remote] for buckets."""
 
 from setuptools import find_packages, setup
 
@@ -31,6 +31,7 @@ setup(
   extras_require={
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
+    'remote': ['gcsfs>=2024.2', 's3fs>=2024.2'],  # folders at gs:// and s3://
     'test': [
       'jsonschema>=4.18',
       'pytest>=8',

@@ -90,7 +90,7 @@ install() {
     on_workers all "mkdir -p fractaljax && tar -xzf fractaljax.tar.gz -C fractaljax &&\
  { test -x $uv || curl -LsSf https://astral.sh/uv/install.sh | sh; } && cd fractaljax &&\
  $uv venv --allow-existing --python 3.12 .venv &&\
- $uv pip install --python .venv --editable '.[tpu]'"
+ $uv pip install --python .venv --editable '.[tpu,remote]'"
 }
 
 # As a service: it outlives the connection, gets SIGTERM at shut-down, and starts again when a

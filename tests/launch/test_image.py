@@ -27,9 +27,9 @@ def test_it_does_not_run_as_root():
 
 
 def test_the_extras_are_those_of_setup():
-  [extras] = re.findall(r'\n +(\w+ \| \w+)\) extras=', DOCKERFILE)
+  [extras] = re.findall(r'\n +(\w+ \| \w+)\) extras=\$EXTRA,remote', DOCKERFILE)
   setup = (ROOT / 'setup.py').read_text()
-  assert all(f"'{extra}': [" in setup for extra in extras.split(' | '))
+  assert all(f"'{extra}': [" in setup for extra in [*extras.split(' | '), 'remote'])
 
 
 def test_it_starts_through_the_script_that_reports_stops():

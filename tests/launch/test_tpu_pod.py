@@ -59,7 +59,7 @@ def test_run_installs_and_starts_on_all_machines(dry_run):
   assert copy[:5] == [*tpu_vm, 'scp'] and copy[-1] == '--worker=all'
   for line in (install, start):
     assert line[:-1] == [*tpu_vm, 'ssh', 'w', '--zone=us-east5-b', '--worker=all']
-  assert "'.[tpu]'" in install[-1]
+  assert "'.[tpu,remote]'" in install[-1]
   # What the shell of the machine sees: the parentheses are quoted once more for it.
   assert start[-1].endswith(
     '$PWD/.venv/bin/python -m fractaljax.main --distributed=auto --config=configs/w512.py '
