@@ -1,4 +1,4 @@
-"""Installs fractaljax: pip install -e .[test]; [gpu], [tpu] for accelerators, [remote] for buckets."""
+"""Installs fractaljax: pip install -e .[test]; [gpu] or [tpu] to train on, [remote] for buckets."""
 
 from setuptools import find_packages, setup
 
