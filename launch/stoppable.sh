@@ -15,19 +15,21 @@ if (($# == 0)); then
   exit 2
 fi
 
-stopped='' child=''
+signals=0 child=''
 # Before the command starts, since the signal may come at any moment.
-trap 'stopped=yes; [[ -z $child ]] || kill -TERM "$child" 2>/dev/null' TERM INT
+trap '((signals += 1)); [[ -z $child ]] || kill -TERM "$child" 2>/dev/null' TERM INT
 "$@" &
 child=$!
-[[ -z $stopped ]] || kill -TERM "$child"
+((signals == 0)) || kill -TERM "$child"
 
 # A signal ends `wait` early; the command is still saving then.
-status=0
-while wait "$child" || status=$?; kill -0 "$child" 2>/dev/null; do
-  status=0
+heard=-1 status=0
+while ((heard != signals)); do
+  heard=$signals
+  wait "$child"
+  status=$?
 done
-if [[ $stopped ]] && ((status == 0)); then
+if ((signals && status == 0)); then
   status=143
 fi
 exit "$status"
