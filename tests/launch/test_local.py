@@ -62,6 +62,7 @@ def test_simulated_devices_go_beside_the_flags_that_xla_has(dry_run):
     assert line[3:6] == ['python', '-m', 'fractaljax.evaluate']
 
 
+@pytest.mark.slow
 def test_output_is_prefixed_and_kept_in_a_log_each(program, launch, tmp_path):
   ended = launch('local.sh', '--processes=2', '--logs=logs', PYTHON=str(program), ENDS='1')
   assert ended.returncode == 0
@@ -71,6 +72,7 @@ def test_output_is_prefixed_and_kept_in_a_log_each(program, launch, tmp_path):
     assert f'[{i}] {log}' in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self').exists(), reason='looks for processes in /proc')
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_every_process_and_leaves_none(program, tmp_path, number):
@@ -87,6 +89,7 @@ def test_a_signal_reaches_every_process_and_leaves_none(program, tmp_path, numbe
   assert _processes_in(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self').exists(), reason='looks for processes in /proc')
 def test_one_failure_ends_all_and_its_code_is_the_scripts(program, tmp_path):
   flags = ('--processes=3', '--logs=logs', '--grace=1')

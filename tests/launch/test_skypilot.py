@@ -25,6 +25,7 @@ def test_a_misspelled_field_is_found(field):
       jsonschema.validate(TASK | {'resources': resources}, SCHEMA)
 
 
+@pytest.mark.slow
 def test_a_run_that_saved_and_stopped_is_started_again(tmp_path):
   [code] = TASK['resources']['job_recovery']['recover_on_exit_codes']
   stopped = ['bash', '-c', 'trap "exit 0" TERM; kill -TERM $PPID; sleep 5 & wait']

@@ -71,12 +71,14 @@ def _wait_for(path: Path, text: str):
     time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_job_whose_time_is_up_saves_and_queues_itself(job, tmp_path):
   job.send_signal(signal.SIGUSR1)
   assert job.wait(timeout=10) == 0
   assert (tmp_path / 'did').read_text() == 'runs\nsaved\nscontrol requeue 42\n'
 
 
+@pytest.mark.slow
 def test_a_preempted_job_saves_and_waits_for_slurm_to_take_it_away(job, tmp_path):
   job.send_signal(signal.SIGTERM)
   _wait_for(tmp_path / 'did', 'runs\nsaved\n')

@@ -16,6 +16,7 @@ def test_exit_code_of_the_command(code):
   assert subprocess.run([SCRIPT, 'sh', '-c', f'exit {code}']).returncode == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('code, expected', [(0, 143), (3, 3)])
 def test_a_stopped_command_saves_and_does_not_count_as_finished(code, expected):
   command = [SCRIPT, 'bash', '-c', SAVES.format(code=code)]
