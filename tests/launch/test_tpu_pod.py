@@ -1,0 +1,96 @@
+"""launch/tpu_pod.sh: the commands of each part, and what it does about a pod that went away."""
+
+import pytest
+
+FLAGS = (
+  '--',
+  '--config=configs/w512.py',
+  '--workdir=gs://bucket/run',
+  '--config.data.transpose=(-5,6)',
+)
+POD = ('--name=w', '--zone=us-east5-b')
+# A pod whose state and whose machines' words are in files, and become those of a good end.
+GCLOUD = """#!/usr/bin/env bash
+echo "$*" >> asked
+case "$*" in
+  *describe*) cat state ;;
+  *SubState*) cat words ;;
+  *create*) echo ACTIVE > state ;;
+  *systemd-run*) printf 'exited\\nexited\\n' > words ;;
+esac
+"""
+
+
+@pytest.fixture
+def pod(tmp_path, launch):
+  """pod(state, words, command): runs a command on a pod in that state, and says what was asked."""
+  for name, script in {'gcloud': GCLOUD, 'git': '#!/bin/sh\n', 'sleep': '#!/bin/sh\n'}.items():
+    (tmp_path / name).write_text(script)
+    (tmp_path / name).chmod(0o755)
+
+  def run(state: str, words: str, command: str) -> list[str]:
+    (tmp_path / 'state').write_text(f'{state}\n' if state else '')
+    (tmp_path / 'words').write_text(words)
+    ended = launch('tpu_pod.sh', command, *POD, *FLAGS)
+    assert ended.returncode == 0, ended.stderr
+    lines = (tmp_path / 'asked').read_text().splitlines()
+    parts = ('delete', 'create', 'scp', 'systemd-run')
+    return [part for line in lines for part in parts if f' {part} ' in line]
+
+  return run
+
+
+def test_the_pod_that_is_asked_for(dry_run):
+  flags = (*POD, '--type=v6e-16', '--runtime=v2-alpha-tpuv6e', '--dry-run')
+  [line] = dry_run('tpu_pod.sh', 'create', *flags)
+  assert line == [
+    *('gcloud', 'compute', 'tpus', 'queued-resources', 'create', 'w', '--node-id=w'),
+    *('--zone=us-east5-b', '--accelerator-type=v6e-16', '--runtime-version=v2-alpha-tpuv6e'),
+    '--spot',
+  ]
+  [line_on_demand] = dry_run('tpu_pod.sh', 'create', *flags, '--on-demand')
+  assert line_on_demand == line[:-1]
+
+
+def test_run_installs_and_starts_on_all_machines(dry_run):
+  archive, copy, install, start = dry_run('tpu_pod.sh', 'run', *POD, '--dry-run', *FLAGS)
+  assert archive[:2] == ['git', 'archive'] and archive[-1] == 'HEAD'
+  tpu_vm = ['gcloud', 'compute', 'tpus', 'tpu-vm']
+  assert copy[:5] == [*tpu_vm, 'scp'] and copy[-1] == '--worker=all'
+  for line in (install, start):
+    assert line[:-1] == [*tpu_vm, 'ssh', 'w', '--zone=us-east5-b', '--worker=all']
+  assert "'.[tpu,remote]'" in install[-1]
+  # What the shell of the machine sees: the parentheses are quoted once more for it.
+  assert start[-1].endswith(
+    '$PWD/.venv/bin/python -m fractaljax.main --distributed=auto --config=configs/w512.py '
+    r'--workdir=gs://bucket/run --config.data.transpose=\(-5\,6\)'
+  )
+
+
+@pytest.mark.parametrize('command', ['status', 'logs', 'stop', 'delete'])
+def test_the_other_parts_name_the_pod(dry_run, command):
+  for line in dry_run('tpu_pod.sh', command, *POD, '--dry-run'):
+    assert line[:3] == ['gcloud', 'compute', 'tpus'] and line[5] == 'w'
+    assert '--zone=us-east5-b' in line
+
+
+@pytest.mark.parametrize(
+  'state, words, done',
+  [
+    ('ACTIVE', 'running\nrunning\n', []),
+    ('ACTIVE', 'exited\nexited\n', []),
+    ('ACTIVE', 'running\nfailed\n', ['scp', 'systemd-run']),
+    ('ACTIVE', 'dead\ndead\n', ['scp', 'systemd-run']),
+    ('SUSPENDED', '', ['delete', 'create', 'scp', 'systemd-run']),
+    ('FAILED', '', ['delete', 'create', 'scp', 'systemd-run']),
+    ('', '', ['create', 'scp', 'systemd-run']),
+  ],
+)
+def test_resume_does_what_the_state_asks_for(pod, state, words, done):
+  assert pod(state, words, 'resume') == done
+
+
+def test_watch_ends_once_every_machine_has_finished(pod):
+  assert pod('SUSPENDED', 'running\nexited\n', 'watch') == [
+    *('delete', 'create', 'scp', 'systemd-run')
+  ]
