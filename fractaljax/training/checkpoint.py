@@ -71,10 +71,11 @@ class Checkpoints:
     state = State(found.rest['step'], found.params, found.ema, found.rest['opt_state'])
     return state, found.data
 
-  def restore_params(self, params, sharding: Sharding):
-    """The newest averaged parameters; `params` gives the shapes."""
+  def restore_params(self, params, sharding: Sharding, averaged: bool = True):
+    """The newest parameters, or their average; `params` gives the shapes."""
+    item = 'ema' if averaged else 'params'
     abstract = ocp.args.StandardRestore(_abstract(params, sharding))
-    return self._restore({'ema': abstract}).ema
+    return self._restore({item: abstract})[item]
 
   def _restore(self, items: dict):
     if self.latest is None:

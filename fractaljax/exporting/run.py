@@ -1,0 +1,69 @@
+"""Draws samples with the program in this folder: python run.py --num=4 --seed=0.
+
+It needs jax, numpy and flatbuffers, nothing else. export.json tells what the program takes and what
+the tokens mean. The same in three lines:
+
+  program = jax.export.deserialize(bytearray(open('sampler.jax_export', 'rb').read()))
+  tokens_BxPxT = program.call(
+    tokens_BxPxT=known, seed=..., number_B=..., temperature_L=..., gate_bias=...)
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import jax
+import jax.export
+import numpy as np
+
+FOLDER = Path(__file__).parent
+
+
+def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known_PxT=None, attributes_A=None):
+  """Draws rolls; sample i is a function of the seed and i.
+
+  Args:
+    num: samples.
+    seed: of everything random, in 0 .. 2^32 - 1.
+    temperature: 1 = the model, 0 = the most probable; one number, or one for each level.
+    gate_bias: above 0 denser, below 0 sparser.
+    known_PxT: tokens of a roll, with `unknown` where it is to be generated; nothing by default.
+    attributes_A: ids of the attributes, if the model has any; 0 = not given.
+
+  Returns:
+    tokens_BxPxT, int32.
+  """
+  about = json.loads((FOLDER / 'export.json').read_text())
+  program = jax.export.deserialize(bytearray((FOLDER / 'sampler.jax_export').read_bytes()))
+  given = {
+    'tokens_BxPxT': about['codec']['unknown'] if known_PxT is None else known_PxT,
+    'seed': seed,
+    'number_B': np.arange(num),
+    'temperature_L': temperature,
+    'gate_bias': gate_bias,
+    'attributes_BxA': 0 if attributes_A is None else attributes_A,
+  }
+  arrays = {}
+  for name, takes in about['inputs'].items():
+    shape = [num if n == 'B' else n for n in takes['shape']]
+    arrays[name] = np.broadcast_to(np.asarray(given[name], takes['dtype']), shape)
+  return np.asarray(jax.jit(program.call)(**arrays))
+
+
+def main():
+  parser = argparse.ArgumentParser(description='Draws samples and writes their tokens.')
+  parser.add_argument('--num', type=int, default=4, help='samples')
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument('--temperature', type=float, default=1.0)
+  parser.add_argument('--gate_bias', type=float, default=0.0)
+  parser.add_argument('--known', help='.npy of tokens, pitches x steps, to continue or repaint')
+  parser.add_argument('--output', default='tokens.npy', help='.npy of samples x pitches x steps')
+  flags = parser.parse_args()
+  known_PxT = np.load(flags.known) if flags.known else None
+  tokens_BxPxT = sample(flags.num, flags.seed, flags.temperature, flags.gate_bias, known_PxT)
+  np.save(flags.output, tokens_BxPxT)
+  print(flags.output, tokens_BxPxT.shape)
+
+
+if __name__ == '__main__':
+  main()
