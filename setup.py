@@ -31,6 +31,8 @@ setup(
   extras_require={
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
-    'test': ['pytest>=8', 'ruff>=0.6', 'scipy>=1.11'],
+    'safetensors': ['safetensors>=0.4.3'],
+    'stablehlo': ['flatbuffers>=24.3'],
+    'test': ['flatbuffers>=24.3', 'pytest>=8', 'ruff>=0.6', 'safetensors>=0.4.3', 'scipy>=1.11'],
   },
 )

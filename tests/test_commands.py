@@ -92,6 +92,20 @@ def test_samples_are_files_that_can_be_read_again(trained, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_export_samples_as_its_run(trained, tmp_path):
+  export = (f'--checkpoint={trained}', f'--output={tmp_path / "export"}')
+  result = last_json(run('export', *export, '--format=safetensors'))
+  assert set(result) == {'output', 'step', 'parameters', 'bytes', 'seconds'}
+  assert result['step'] == 4
+  assert 4 * result['parameters'] < result['bytes'] < 5 * result['parameters']
+  for folder in (trained, tmp_path / 'export'):
+    flags = (f'--output={tmp_path / folder.name}-samples', '--num=1', '--steps=32')
+    last_json(run('sample', f'--checkpoint={folder}', *flags))
+  one, other = tmp_path.glob('*-samples/sample_000.mid')
+  assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.slow
 def test_a_passage_is_repainted_and_the_rest_is_kept(trained, songs, tmp_path):
   song = midi.read_song(songs / 'song.mid')
   result = last_json(
@@ -159,6 +173,24 @@ def test_a_missing_checkpoint_is_named(tmp_path):
   line = refusal('sample', f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
   assert 'none' in line
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(('flags', 'named'), [
+  ((), 'none'),
+  (('--format=onnx',), 'safetensors'),
+  (('--dtype=float16',), 'bfloat16'),
+  (('--steps=64',), '--format=stablehlo'),
+  (('--format=orbax', '--platforms=cpu'), '--format=stablehlo'),
+])  # fmt: skip
+def test_an_export_that_cannot_be_is_refused(tmp_path, flags, named):
+  paths = (f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
+  assert named in refusal('export', *paths, *flags)
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_package_does_not_wait_for_jax():
+  code = "import fractaljax, sys; assert 'jax' not in sys.modules and callable(fractaljax.load)"
+  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, timeout=60)
 
 
 def test_a_broken_prompt_is_named_and_nothing_is_written(songs, tmp_path):

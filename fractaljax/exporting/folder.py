@@ -1,6 +1,7 @@
 """The folder of an export: it appears whole, or not at all."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -36,6 +37,12 @@ def new_folder(output: str, overwrite: bool) -> Iterator[Path]:
   finally:
     if half:
       shutil.rmtree(half, ignore_errors=True)
+
+
+def check_room(folder: Path, num_bytes: int) -> None:
+  """Raises OSError if the disk has no room; below, a full disk is told in a hundred lines."""
+  if shutil.disk_usage(folder).free < num_bytes:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _check_free(path: Path, overwrite: bool) -> None:

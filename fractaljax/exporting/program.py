@@ -67,30 +67,26 @@ def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: lis
 
 
 def inputs(config: ModelConfig, num_steps: int) -> dict[str, dict]:
-  """What the program takes, by name: type, shape and meaning; B is free."""
+  """What the program takes, by name: type, shape, what the sampler gives by itself, and meaning.
+
+  B is free.
+  """
   codec, num_levels = config.codec, len(config.levels)
-
-  def array(dtype, shape, meaning):
-    return {'dtype': dtype, 'shape': shape, 'meaning': meaning}
-
-  found = {
-    'tokens_BxPxT': array(
-      'int32', ['B', codec.num_pitches, num_steps],
-      f'what is known of each roll; {codec.unknown} where it is to be generated',
-    ),
-    'seed': array('uint32', [], 'of everything random'),
-    'number_B': array('uint32', ['B'], 'sample i is a function of the seed and its number'),
-    'temperature_L': array(
-      'float32', [num_levels], 'of each level; 1 = the model, 0 = the most probable'
-    ),
-    'gate_bias': array('float32', [], '0 = the model; above 0 denser, below 0 sparser'),
-  }  # fmt: skip
+  rows = [
+    ('tokens_BxPxT', 'int32', ['B', codec.num_pitches, num_steps], codec.unknown,
+     f'what is known of each roll; {codec.unknown} where it is to be generated'),
+    ('seed', 'uint32', [], 0, 'of everything random'),
+    ('number_B', 'uint32', ['B'], None, 'sample i is a function of the seed and its number'),
+    ('temperature_L', 'float32', [num_levels], 1.0,
+     'of each level; 1 = the model, 0 = the most probable'),
+    ('gate_bias', 'float32', [], 0.0, '0 = the model; above 0 denser, below 0 sparser'),
+  ]  # fmt: skip
   if config.attributes:
+    ids = known.nothing(config, num_steps).attributes_A.tolist()
     names = ', '.join(f'{name} 1..{num_ids(name) - 1}' for name in config.attributes)
-    found['attributes_BxA'] = array(
-      'int32', ['B', len(config.attributes)], f'{names}; 0 = not given'
-    )
-  return found
+    rows.append(('attributes_BxA', 'int32', ['B', len(ids)], ids, f'{names}; 0 = not given'))
+  keys = ('dtype', 'shape', 'default', 'meaning')
+  return {name: dict(zip(keys, row, strict=True)) for name, *row in rows}
 
 
 def _require_flatbuffers() -> None:

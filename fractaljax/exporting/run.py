@@ -19,7 +19,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 
 
-def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known_PxT=None, attributes_A=None):
+def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known=None, attributes=None):
   """Draws rolls; sample i is a function of the seed and i.
 
   Args:
@@ -27,26 +27,28 @@ def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known_PxT=None, attrib
     seed: of everything random, in 0 .. 2^32 - 1.
     temperature: 1 = the model, 0 = the most probable; one number, or one for each level.
     gate_bias: above 0 denser, below 0 sparser.
-    known_PxT: tokens of a roll, with `unknown` where it is to be generated; nothing by default.
-    attributes_A: ids of the attributes, if the model has any; 0 = not given.
+    known: tokens of one roll (P, T) or of each (num, P, T), with the codec's `unknown` where it is
+      to be generated; nothing by default.
+    attributes: ids (A,) or (num, A), if the model has any.
 
   Returns:
     tokens_BxPxT, int32.
   """
-  about = json.loads((FOLDER / 'export.json').read_text())
+  takes = json.loads((FOLDER / 'export.json').read_text())['inputs']
   program = jax.export.deserialize(bytearray((FOLDER / 'sampler.jax_export').read_bytes()))
   given = {
-    'tokens_BxPxT': about['codec']['unknown'] if known_PxT is None else known_PxT,
+    'tokens_BxPxT': known,
     'seed': seed,
     'number_B': np.arange(num),
     'temperature_L': temperature,
     'gate_bias': gate_bias,
-    'attributes_BxA': 0 if attributes_A is None else attributes_A,
+    'attributes_BxA': attributes,
   }
   arrays = {}
-  for name, takes in about['inputs'].items():
-    shape = [num if n == 'B' else n for n in takes['shape']]
-    arrays[name] = np.broadcast_to(np.asarray(given[name], takes['dtype']), shape)
+  for name, array in takes.items():
+    value = array['default'] if given[name] is None else given[name]
+    shape = [num if n == 'B' else n for n in array['shape']]
+    arrays[name] = np.broadcast_to(np.asarray(value, array['dtype']), shape)
   return np.asarray(jax.jit(program.call)(**arrays))
 
 
@@ -59,8 +61,8 @@ def main():
   parser.add_argument('--known', help='.npy of tokens, pitches x steps, to continue or repaint')
   parser.add_argument('--output', default='tokens.npy', help='.npy of samples x pitches x steps')
   flags = parser.parse_args()
-  known_PxT = np.load(flags.known) if flags.known else None
-  tokens_BxPxT = sample(flags.num, flags.seed, flags.temperature, flags.gate_bias, known_PxT)
+  known = np.load(flags.known) if flags.known else None
+  tokens_BxPxT = sample(flags.num, flags.seed, flags.temperature, flags.gate_bias, known)
   np.save(flags.output, tokens_BxPxT)
   print(flags.output, tokens_BxPxT.shape)
 

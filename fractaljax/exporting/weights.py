@@ -71,8 +71,8 @@ def _write_orbax(path: Path, arrays: dict[str, np.ndarray]) -> None:
   try:
     with ocp.StandardCheckpointer() as checkpointer:
       checkpointer.save(path, unflatten_dict(arrays, sep='.'))
-  except (RuntimeError, ValueError) as error:  # what the storage says of a full disk
-    raise OSError(str(error)) from error
+  except (RuntimeError, ValueError) as error:  # what the storage says of a disk that fills up
+    raise OSError(' '.join(str(error).split())[-160:]) from error
 
 
 def _read_orbax(path: Path, wanted: dict, sharding: Sharding) -> dict[str, jax.Array]:

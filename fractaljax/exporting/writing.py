@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from fractaljax.errors import UserError
 from fractaljax.exporting import description, opening, program, weights
-from fractaljax.exporting.folder import new_folder
+from fractaljax.exporting.folder import check_room, new_folder
 from fractaljax.model.trunk import num_parameters
 from fractaljax.music.codec import Codec
 from fractaljax.training import run_dir, trained
@@ -53,6 +54,7 @@ def export(workdir: str, output: str, wish: Wish, overwrite: bool = False) -> di
   with new_folder(output, overwrite) as folder:
     model = trained.load(workdir, data_parallel(jax.devices()[:1]), wish.averaged)
     about = _describe(workdir, model, wish)
+    check_room(folder, about['parameters'] * jnp.dtype(wish.dtype).itemsize)
     (folder / run_dir.CONFIG).write_text(model.config.to_json_best_effort(indent=2) + '\n')
     if wish.kind == 'stablehlo':
       about |= _write_program(folder, model, wish)
