@@ -19,7 +19,6 @@ def new_folder(output: str, overwrite: bool) -> Iterator[Path]:
   Raises:
     UserError: there is something at `output` and `overwrite` is not given, or no room for it.
   """
-  # Not with its links resolved: where the user's link points to stays as it is.
   path, half = Path(os.path.abspath(output)), None
   _check_free(path, overwrite)
   try:

@@ -1,6 +1,7 @@
 """The sampler as a program of its own: StableHLO with the parameters in it, for any batch."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +20,7 @@ MAX_BYTES = 2**31 - 2**24
 
 
 def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: list[str]) -> bytes:
-  """Compiles the sampler down to StableHLO; `jax.export.deserialize` reads it.
+  """Lowers the sampler to StableHLO; `jax.export.deserialize` reads it.
 
   Args:
     model: the model.
@@ -33,20 +34,13 @@ def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: lis
       missing.
   """
   _require_flatbuffers()
-  unknown = [name for name in platforms if name not in PLATFORMS]
-  if unknown or not platforms:
+  if not platforms or not set(platforms) <= set(PLATFORMS):
     raise UserError(f'--platforms={",".join(platforms)}: choose of {", ".join(PLATFORMS)}')
-  params = jax.tree.map(lambda x: np.asarray(x, jnp.dtype(dtype)), params)
-  num_bytes = sum(x.nbytes for x in jax.tree.leaves(params))
-  if num_bytes > MAX_BYTES:
-    raise UserError(
-      f'the parameters take {num_bytes / 2**30:.1f} GiB, and --format=stablehlo has room for 2; '
-      'give --dtype=bfloat16 or another --format'
-    )
-  crop = known.nothing(model.config, num_steps)
+  crop, stored = known.nothing(model.config, num_steps), _rounded(params, dtype)
 
   def draw(tokens_BxPxT, seed, number_B, temperature_L, gate_bias, attributes_BxA=None):
-    full = jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.float32), params)
+    # As an operation of the program: NumPy would convert at once, and float32 would be stored.
+    params = jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.float32), stored)
     crop_B = jax.tree.map(lambda x: jnp.broadcast_to(x, (*number_B.shape, *x.shape)), crop)
     crop_B = crop_B._replace(tokens_PxT=tokens_BxPxT)
     if attributes_BxA is not None:
@@ -54,15 +48,13 @@ def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: lis
     keys_B = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(number_B)
     noise = make_noise(model.config, keys_B, num_steps)
     knobs = make_knobs(model.config, temperature_L, gate_bias)
-    return sample(model, Plan(), full, crop_B, noise, knobs)
+    return sample(model, Plan(), params, crop_B, noise, knobs)
 
   (batch,) = jax.export.symbolic_shape('B')
-  shapes = {
-    name: jax.ShapeDtypeStruct(
-      tuple(batch if n == 'B' else n for n in about['shape']), about['dtype']
-    )
-    for name, about in inputs(model.config, num_steps).items()
-  }
+  shapes = {}
+  for name, takes in inputs(model.config, num_steps).items():
+    shape = tuple(batch if n == 'B' else n for n in takes['shape'])
+    shapes[name] = jax.ShapeDtypeStruct(shape, takes['dtype'])
   return bytes(jax.export.export(jax.jit(draw), platforms=platforms)(**shapes).serialize())
 
 
@@ -87,6 +79,17 @@ def inputs(config: ModelConfig, num_steps: int) -> dict[str, dict]:
     rows.append(('attributes_BxA', 'int32', ['B', len(ids)], ids, f'{names}; 0 = not given'))
   keys = ('dtype', 'shape', 'default', 'meaning')
   return {name: dict(zip(keys, row, strict=True)) for name, *row in rows}
+
+
+def _rounded(params, dtype: str):
+  params = jax.tree.map(lambda x: np.asarray(x, jnp.dtype(dtype)), params)
+  num_bytes = sum(x.nbytes for x in jax.tree.leaves(params))
+  if num_bytes > MAX_BYTES:
+    raise UserError(
+      f'the parameters take {num_bytes / 2**30:.1f} GiB, and --format=stablehlo has room for 2; '
+      'give --dtype=bfloat16 or another --format'
+    )
+  return params
 
 
 def _require_flatbuffers() -> None:

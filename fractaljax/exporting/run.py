@@ -1,7 +1,7 @@
 """Draws samples with the program in this folder: python run.py --num=4 --seed=0.
 
-It needs jax, numpy and flatbuffers, nothing else. export.json tells what the program takes and what
-the tokens mean. The same in three lines:
+It needs jax, numpy and flatbuffers, nothing else, and a jax at most half a year newer than the one
+named in export.json. There too is what the program takes and what the tokens mean. In short:
 
   program = jax.export.deserialize(bytearray(open('sampler.jax_export', 'rb').read()))
   tokens_BxPxT = program.call(

@@ -10,6 +10,7 @@ import pytest
 
 import fractaljax
 from fractaljax.errors import UserError
+from fractaljax.exporting import program
 from fractaljax.exporting.writing import Wish, export
 from runs import tiny_config, write_run
 
@@ -161,3 +162,9 @@ def test_a_program_that_cannot_be_is_refused(run, tmp_path, wish, named):
   with pytest.raises(UserError, match=named):
     export(str(run), str(tmp_path / 'out'), wish)
   assert not list(tmp_path.iterdir())
+
+
+def test_parameters_that_are_too_large_for_a_program_are_refused(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(program, 'MAX_BYTES', 200_000)
+  with pytest.raises(UserError, match='--dtype=bfloat16'):
+    export(str(run), str(tmp_path / 'out'), Wish('stablehlo', num_steps=32))
