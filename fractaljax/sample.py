@@ -18,7 +18,9 @@ from fractaljax.music.notes import VELOCITY, Song
 from fractaljax.music.pictures import save_roll
 from fractaljax.sampling import known
 
-_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_CHECKPOINT = flags.DEFINE_string(
+  'checkpoint', None, 'folder of a training run or an export', required=True
+)
 _OUTPUT = flags.DEFINE_string('output', None, 'folder for the .mid and .png files', required=True)
 _NUM = flags.DEFINE_integer('num', 8, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length in 16ths', lower_bound=1)
@@ -49,10 +51,10 @@ def main(_):
   # Not above: --help and a wrong flag should not wait for JAX.
   import jax
 
+  from fractaljax.exporting.opening import load
   from fractaljax.mesh import data_parallel
   from fractaljax.sampling.draw import draw
   from fractaljax.sampling.options import Plan, make_knobs
-  from fractaljax.training.trained import load
 
   if _PROMPT.value and _INPAINT.value:
     raise UserError('--prompt and --inpaint exclude each other; give one of them')

@@ -1,8 +1,14 @@
-"""A config so small that a whole run takes seconds."""
+"""A config so small that a whole run takes seconds, and a run's folder without the run."""
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from fractaljax.config import base
+import models
+from fractaljax.config import base, build_model
+from fractaljax.training import run_dir
+from fractaljax.training.checkpoint import Checkpoints
+from fractaljax.training.state import State
 
 
 def tiny_config(**changes) -> ConfigDict:
@@ -38,3 +44,13 @@ def exact_config(**changes) -> ConfigDict:
     'model.capacities': (1.0,), 'model.dropout': 0.0, 'model.attributes': (),
   }  # fmt: skip
   return tiny_config(**exact | changes)
+
+
+def write_run(workdir, config: ConfigDict, step: int = 3):
+  """A run's folder as training leaves it: an average of no symmetry, and last values 1 below it."""
+  average = models.random_params(build_model(config.model), scale=0.2)
+  last = jax.tree.map(lambda x: x - 1, average)
+  run_dir.claim(str(workdir), config)
+  checkpoints = Checkpoints(str(workdir), config.keep_checkpoints)
+  checkpoints.save(State(jnp.int32(step), last, average, ()), {})
+  checkpoints.close()

@@ -14,15 +14,18 @@ from fractaljax.music import corpus, midi
 ROOT = Path(__file__).parents[1]
 TINY = (
   '--config=configs/demo.py', '--config.num_steps=4', '--config.data.crop_steps=32',
-  '--config.model.widths=(16,16,16,16)', '--config.model.depths=(1,1,1,1)',
-  '--config.model.heads=(2,2,2,2)', '--config.model.patches=((128,16),(128,1),(16,1),(1,1))',
+  '--config.model.patches=((16,16),(1,1))',
+  '--config.model.widths=(16,16)', '--config.model.depths=(1,1)', '--config.model.heads=(2,2)',
+  '--config.model.capacities=(1.0,)', '--config.model.iterations=(2,2)',
   '--config.eval_crops=2', '--config.eval_samples=1', '--config.eval_temperatures=(1.0,)',
-  '--config.model.iterations=(2,2,2,2)', '--config.data.corpus_songs=4',
+  '--config.data.corpus_songs=4',
 )  # fmt: skip
+MASKED = "--config.model.generators=('mar','ar')"
+IN_ORDER = "--config.model.generators=('ar','ar')"
 
 
 def run(command: str, *flags: str) -> subprocess.CompletedProcess:
-  environment = dict(os.environ, XLA_FLAGS='', JAX_PLATFORMS='cpu')
+  environment = dict(os.environ, XLA_FLAGS='--xla_backend_optimization_level=0')
   return subprocess.run(
     [sys.executable, '-m', f'fractaljax.{command}', *flags],
     cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
@@ -54,8 +57,7 @@ def songs(tmp_path_factory):
 def trained(tmp_path_factory):
   """The folder of a run of a few steps, masked at the first level."""
   workdir = tmp_path_factory.mktemp('run') / 'tiny'
-  masked = "--config.model.generators=('mar','ar','ar','ar')"
-  done = run('main', *TINY, masked, f'--workdir={workdir}')
+  done = run('main', *TINY, MASKED, f'--workdir={workdir}')
   assert done.returncode == 0, done.stderr
   assert 'step 4: valid' in done.stdout + done.stderr
   return workdir
@@ -79,8 +81,14 @@ def test_evaluate_prints_the_likelihood(trained, songs):
 
 
 @pytest.mark.slow
-def test_samples_are_files_that_can_be_read_again(trained, tmp_path):
-  flags = (f'--checkpoint={trained}', f'--output={tmp_path}', '--num=2', '--steps=64')
+def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path_factory, tmp_path):
+  exported = tmp_path_factory.mktemp('exported') / 'tiny'
+  flags = (f'--checkpoint={trained}', f'--output={exported}', '--format=safetensors')
+  result = last_json(run('export', *flags))
+  assert set(result) == {'output', 'step', 'parameters', 'bytes', 'seconds'}
+  assert result['step'] == 4
+  assert 4 * result['parameters'] < result['bytes'] < 5 * result['parameters']
+  flags = (f'--checkpoint={exported}', f'--output={tmp_path}', '--num=2', '--steps=64')
   result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4'))
   assert set(result) == {'samples', 'steps', 'compile_seconds', 'seconds', 'notes_per_bar'}
   assert (result['samples'], result['steps']) == (2, 64)
@@ -113,7 +121,7 @@ def test_a_passage_is_repainted_and_the_rest_is_kept(trained, songs, tmp_path):
 @pytest.mark.slow
 def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path):
   workdir = tmp_path / 'run'
-  done = run('main', *TINY, f'--workdir={workdir}')
+  done = run('main', *TINY, IN_ORDER, f'--workdir={workdir}')
   assert done.returncode == 0, done.stderr
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   prompt = last_json(run('sample', *model, f'--prompt={songs / "song.mid"}', '--prompt_steps=32'))
@@ -124,7 +132,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
   assert "'ar'" in line
   assert '--prompt' in line
-  line = refusal('main', *TINY, f'--workdir={workdir}', '--config.model.halo=8')
+  line = refusal('main', *TINY, IN_ORDER, f'--workdir={workdir}', '--config.model.halo=8')
   assert 'config.model.halo' in line
 
 
@@ -159,6 +167,24 @@ def test_a_missing_checkpoint_is_named(tmp_path):
   line = refusal('sample', f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
   assert 'none' in line
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(('flags', 'named'), [
+  ((), 'none'),
+  (('--format=onnx',), 'safetensors'),
+  (('--dtype=float16',), 'bfloat16'),
+  (('--steps=64',), '--format=stablehlo'),
+  (('--format=orbax', '--platforms=cpu'), '--format=stablehlo'),
+])  # fmt: skip
+def test_an_export_that_cannot_be_is_refused(tmp_path, flags, named):
+  paths = (f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
+  assert named in refusal('export', *paths, *flags)
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_package_does_not_wait_for_jax():
+  code = "import fractaljax, sys; assert 'jax' not in sys.modules and callable(fractaljax.load)"
+  subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True, timeout=60)
 
 
 def test_a_broken_prompt_is_named_and_nothing_is_written(songs, tmp_path):

@@ -108,7 +108,7 @@ class Codec:
     first_N = boundary_E[note_N]
     row_N, onset_N = np.divmod(first_N, cells_PxS.shape[1])
     duration_N = boundary_E[note_N + 1] - first_N
-    velocity_N = self._velocities[token_E[note_N]]
+    velocity_N = self.velocities[token_E[note_N]]
     notes_Nx4 = np.stack([onset_N, duration_N, row_N + self.low, velocity_N], axis=1)
     return notes_Nx4[np.lexsort((row_N, onset_N))].astype(np.int32)
 
@@ -123,7 +123,7 @@ class Codec:
     if self.name == 'onset':
       table_Vx5[FIRST_ONSET : self.num_values, 1] = 1
     if self.name != 'binary':
-      table_Vx5[: self.num_values, 2] = self._velocities / 127
+      table_Vx5[: self.num_values, 2] = self.velocities / 127
     table_Vx5[self.unknown, 3] = 1
     table_Vx5[self.outside, 4] = 1
     return table_Vx5
@@ -159,14 +159,8 @@ class Codec:
     tokens_PxT = np.where(roll_PxT > 0, tokens_PxT, SILENCE)
     return np.where(roll_PxT < 0, self.unknown, tokens_PxT).astype(np.int32)
 
-  def _begins(self, cells_PxS: np.ndarray) -> np.ndarray:
-    """Where something begins that is not what went before: a note, or silence."""
-    if self.name == 'onset':
-      return cells_PxS != HOLD
-    return np.diff(cells_PxS, axis=1, prepend=SILENCE) != 0
-
   @functools.cached_property
-  def _velocities(self) -> np.ndarray:
+  def velocities(self) -> np.ndarray:
     """Velocity of each of the V values, int32; of a hold, 0."""
     if self.name == 'velocity':
       return np.arange(self.num_values, dtype=np.int32)
@@ -174,6 +168,12 @@ class Codec:
       return np.array([0, BINARY_VELOCITY], np.int32)
     centre_K = BIN_WIDTH * np.arange(NUM_BINS) + BIN_WIDTH // 2
     return np.concatenate([[0, 0], centre_K]).astype(np.int32)
+
+  def _begins(self, cells_PxS: np.ndarray) -> np.ndarray:
+    """Where something begins that is not what went before: a note, or silence."""
+    if self.name == 'onset':
+      return cells_PxS != HOLD
+    return np.diff(cells_PxS, axis=1, prepend=SILENCE) != 0
 
 
 def onset_token(velocity):

@@ -129,7 +129,8 @@ def _expand(decoder: Decoder, index: int, job: Job, spot: Spot, seen, cond, chos
   """Lets the next level fill the chosen patches, a chunk of them at a time."""
   margin, halo = job.region.origin
   total = chosen_NxA.size
-  chunk = min(decoder.plan.chunk, total)
+  # As a formula: in an exported program the batch is not a number.
+  chunk = jax.core.min_dim(decoder.plan.chunk, total)
   chosen_K = gather(chosen_NxA.reshape(-1), -(-total // chunk) * chunk).flat_K
   count = chosen_NxA.sum()
   cond_GxMxC = cond.reshape(decoder.branches, total, -1)

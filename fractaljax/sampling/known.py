@@ -9,9 +9,10 @@ from fractaljax.music.notes import Song
 
 
 def nothing(config: ModelConfig, num_steps: int, metre: tuple[int, int] = (4, 4)) -> Crop:
-  """A roll of which every cell is to be generated."""
+  """A roll of which every cell is to be generated, with no attribute given."""
   song = Song(np.zeros((0, 4), np.int32), num_steps, metre)
-  return _known(config, song, num_steps, np.zeros(num_steps, bool))
+  crop = _known(config, song, num_steps, np.zeros(num_steps, bool))
+  return crop._replace(attributes_A=np.zeros_like(crop.attributes_A))
 
 
 def beginning(config: ModelConfig, song: Song, prompt_steps: int, num_steps: int) -> Crop:

@@ -73,11 +73,11 @@ class Checkpoints:
     state = State(found.rest['step'], found.params, found.ema, found.rest['opt_state'])
     return state, found.data
 
-  def restore_params(self, params, sharding: Sharding):
-    """The newest averaged parameters; `params` gives the shapes."""
-    everywhere = jax.tree.map(lambda _: sharding, params)
-    abstract = ocp.args.StandardRestore(_abstract(params, everywhere))
-    return self._restore({'ema': abstract}).ema
+  def restore_params(self, params, sharding: Sharding, averaged: bool = True):
+    """The newest parameters, or their average; `params` gives the shapes."""
+    item = 'ema' if averaged else 'params'
+    abstract = ocp.args.StandardRestore(_abstract(params, sharding))
+    return self._restore({item: abstract})[item]
 
   def _restore(self, items: dict):
     if self.latest is None:
@@ -99,6 +99,9 @@ class Checkpoints:
 
 
 def _abstract(tree, shardings):
+  """Shapes with the places of the arrays: one for all, or a tree of them."""
+  if isinstance(shardings, Sharding):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=shardings), tree)
   return jax.tree.map(
     lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings
   )

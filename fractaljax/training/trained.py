@@ -1,48 +1,120 @@
 """A trained model, read from the folder of its run."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
+from fractaljax.distributed import is_first
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.crop import Crop
+from fractaljax.music.notes import Song
+from fractaljax.sampling import known
+from fractaljax.sampling.draw import draw
+from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
+from fractaljax.training.likelihood import Likelihood, needed_capacities, score_batches
 
 
 class Trained(NamedTuple):
-  """A model with its averaged parameters.
+  """A model with its parameters, averaged as a rule.
 
   Attributes:
     config: of the run.
     model: the module.
     params: its variables.
     step: updates that they had.
+    placement: of the devices that they lie on.
   """
 
   config: ConfigDict
   model: Fractal
   params: dict
   step: int
+  placement: Placement
+
+  def sample(
+    self,
+    num: int = 1,
+    num_steps: int = 512,
+    seed: int = 0,
+    temperature: float | tuple[float, ...] = 1.0,
+    crop: Crop | None = None,
+  ) -> np.ndarray:
+    """Draws rolls; `model.config.codec.decode` reads the notes of one.
+
+    Args:
+      num: samples; sample i is a function of the seed and i.
+      num_steps: their length, without a crop.
+      seed: of everything random.
+      temperature: 1 = the model, 0 = the most probable; one number, or one for each level.
+      crop: what is known, see `fractaljax.sampling.known`; nothing by default.
+
+    Returns:
+      tokens_BxPxT.
+
+    Raises:
+      UserError: the first patch does not divide the steps.
+    """
+    config = self.model.config
+    crop = known.nothing(config, num_steps) if crop is None else crop
+    knobs = make_knobs(config, temperature)
+    drawn = draw(self.model, self.params, Plan(), knobs, crop, num, 8, seed, self.placement)
+    return drawn.tokens_BxPxT
+
+  def score(self, songs: Sequence[Song], seed: int = 0, batch_size: int = 8) -> Likelihood:
+    """Scores every window of songs, every occupied patch expanded; see `score_batches`.
+
+    Args:
+      songs: the songs.
+      seed: of the random orders of masked levels.
+      batch_size: windows at a time; rounded up to a multiple of the devices.
+    """
+    config, num_devices = self.model.config, self.placement.num_devices
+    each, num_steps = -(-batch_size // num_devices) * num_devices, self.config.data.crop_steps
+
+    def batches(what: str):
+      crops = pipeline.windows(songs, config.codec, num_steps, config.halo, config.attributes)
+      shown = is_first()
+      return tqdm(pipeline.batched(crops, each), unit='batch', desc=what, disable=not shown)
+
+    capacities = needed_capacities(config, batches('counting'), num_devices)
+    return score_batches(
+      self.model, self.params, batches('scoring'), capacities, seed, self.placement
+    )
 
 
-def load(workdir: str, placement: Placement) -> Trained:
+def load(workdir: str, placement: Placement, averaged: bool = True) -> Trained:
   """The newest checkpoint of a run.
+
+  Args:
+    workdir: the run's folder.
+    placement: of the devices.
+    averaged: the average of the parameters over the updates, or their last values.
 
   Raises:
     UserError: the folder has no run, no checkpoint, or one that does not fit its config.
   """
   config = run_dir.read_config(workdir)
   model = Fractal(build_model(config.model))
+  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+  shapes = parameter_shapes(config, model)
+  params = checkpoints.restore_params(shapes, placement.replicated, averaged)
+  step = checkpoints.latest
+  checkpoints.close()
+  return Trained(config, model, params, step, placement)
+
+
+def parameter_shapes(config: ConfigDict, model: Fractal):
+  """Shapes of the model's variables; nothing is computed."""
   codec, halo, attributes = model.config.codec, model.config.halo, model.config.attributes
   example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
   rngs = {name: jax.random.key(0) for name in ('params', 'mask')}
-  shapes = jax.eval_shape(lambda: model.init(rngs, example, train=False))
-  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-  params = checkpoints.restore_params(shapes, placement.replicated)
-  step = checkpoints.latest
-  checkpoints.close()
-  return Trained(config, model, params, step)
+  return jax.eval_shape(lambda: model.init(rngs, example, train=False))

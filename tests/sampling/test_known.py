@@ -27,6 +27,12 @@ def test_nothing_is_known_of_a_new_song():
   assert crop.phase_T[12] == crop.phase_T[0] != crop.phase_T[1]
 
 
+def test_nothing_is_asked_of_a_new_song():
+  described = models.tiny(attributes=('density', 'tempo'))
+  np.testing.assert_array_equal(known.nothing(described, 64).attributes_A, [0, 0])
+  assert (known.beginning(described, SONG, 40, 160).attributes_A > 0).all()
+
+
 def test_the_beginning_is_the_songs():
   model = config()
   crop = known.beginning(model, SONG, 40, 160)

@@ -1,0 +1,54 @@
+"""The folder of an export: it appears whole, or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fractaljax.errors import UserError
+from fractaljax.exporting import description
+
+
+@contextlib.contextmanager
+def new_folder(output: str, overwrite: bool) -> Iterator[Path]:
+  """An empty folder beside `output`, which takes its place in the end.
+
+  Raises:
+    UserError: there is something at `output` and `overwrite` is not given, or no room for it.
+  """
+  path, half = Path(os.path.abspath(output)), None
+  _check_free(path, overwrite)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
+    (new := half / 'new').mkdir()
+    yield new
+    if path.exists():
+      path.rename(half / 'old')
+    new.rename(path)
+  except OSError as error:
+    raise UserError(
+      f'--output={output} cannot be written: {error.strerror or error}; nothing was left there'
+    ) from error
+  finally:
+    if half:
+      shutil.rmtree(half, ignore_errors=True)
+
+
+def check_room(folder: Path, num_bytes: int) -> None:
+  """Raises OSError if the disk has no room; below, a full disk is told in a hundred lines."""
+  if shutil.disk_usage(folder).free < num_bytes:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+  if not os.path.lexists(path):
+    return
+  if not overwrite:
+    raise UserError(f'--output={path} exists; choose another or give --overwrite')
+  is_empty = path.is_dir() and not any(path.iterdir())
+  if not is_empty and not (path / description.NAME).exists():
+    raise UserError(f'--output={path} is something else than an export; choose another')

@@ -1,0 +1,114 @@
+"""Writes an export: of a run's newest checkpoint, its weights or its sampler."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fractaljax.errors import UserError
+from fractaljax.exporting import description, opening, program, weights
+from fractaljax.exporting.folder import check_room, new_folder
+from fractaljax.mesh import data_parallel
+from fractaljax.model.trunk import num_parameters
+from fractaljax.music.codec import Codec
+from fractaljax.training import run_dir, trained
+from fractaljax.training.trained import Trained
+
+SAMPLER, SCRIPT = 'sampler.jax_export', 'run.py'
+
+
+class Wish(NamedTuple):
+  """What is to be exported.
+
+  Attributes:
+    kind: 'orbax', 'safetensors' or 'stablehlo'.
+    averaged: the average of the parameters over the updates, or their last values.
+    dtype: that they are stored in, 'float32' or 'bfloat16'.
+    num_steps: of the rolls that a 'stablehlo' program draws.
+    platforms: that it runs on.
+  """
+
+  kind: str = 'orbax'
+  averaged: bool = True
+  dtype: str = 'float32'
+  num_steps: int = 512
+  platforms: tuple[str, ...] = ('cpu', 'cuda', 'tpu')
+
+
+def export(workdir: str, output: str, wish: Wish, overwrite: bool = False) -> dict:
+  """Exports the newest checkpoint of a run; `output` is there as a whole or not at all.
+
+  Returns:
+    the description that it was given.
+
+  Raises:
+    UserError: there is no run or no checkpoint in `workdir`, something is at `output`, there is no
+      room, a package is missing, or the wish cannot be met.
+  """
+  if opening.is_export(workdir):
+    raise UserError(f'{workdir} is an export; give the folder of the training run')
+  with new_folder(output, overwrite) as folder:
+    model = trained.load(workdir, data_parallel(jax.devices()[:1]), wish.averaged)
+    about = _describe(workdir, model, wish)
+    check_room(folder, about['parameters'] * jnp.dtype(wish.dtype).itemsize)
+    (folder / run_dir.CONFIG).write_text(model.config.to_json_best_effort(indent=2) + '\n')
+    if wish.kind == 'stablehlo':
+      about |= _write_program(folder, model, wish)
+    else:
+      weights.write(folder, wish.kind, model.params, wish.dtype)
+    return description.write(folder, about)
+
+
+def _describe(workdir: str, model: Trained, wish: Wish) -> dict:
+  return {
+    'kind': wish.kind,
+    'step': model.step,
+    'averaged': wish.averaged,
+    'dtype': wish.dtype,
+    'parameters': num_parameters(model.params),
+    'metrics': last_evaluation(Path(workdir) / 'metrics.jsonl', model.step),
+    'codec': describe_codec(model.model.config.codec),
+  }
+
+
+def _write_program(folder: Path, model: Trained, wish: Wish) -> dict:
+  config, num_steps = model.model.config, wish.num_steps
+  takes = program.inputs(config, num_steps)
+  code = program.serialize(model.model, model.params, wish.dtype, num_steps, list(wish.platforms))
+  (folder / SAMPLER).write_bytes(code)
+  shutil.copyfile(Path(__file__).with_name(SCRIPT), folder / SCRIPT)
+  return {'platforms': wish.platforms, 'jax': jax.__version__, 'inputs': takes}
+
+
+def last_evaluation(path: Path, step: int) -> dict[str, float]:
+  """Metrics of the last evaluation of a run up to a step; none if there was none."""
+  if not path.exists():
+    return {}
+  found = {}
+  for line in path.read_text().splitlines():
+    try:
+      row = json.loads(line)
+    except ValueError:  # half a line, of a run that was killed
+      continue
+    if row['step'] <= step and any(name.startswith('eval_') for name in row):
+      found = row
+  return found
+
+
+def describe_codec(codec: Codec) -> dict:
+  """What the tokens of a roll mean, for those who do not have this package."""
+  begins = 'a value of 2 or more begins a note, which goes on as long as 1 follows'
+  if codec.name != 'onset':
+    begins = 'a run of equal values is one note'
+  return dataclasses.asdict(codec) | {
+    'row': f'row r of a roll is MIDI pitch {codec.low} + r',
+    'column': 'a column is a 16th note, and a bar has 16 of them',
+    'values': f'0 is silence; {begins}',
+    'velocities': [int(v) for v in codec.velocities],
+    'unknown': codec.unknown,
+    'outside': codec.outside,
+  }
