@@ -39,20 +39,22 @@ def read_item(item: Item) -> tuple[Song, float]:
 
 def _read_beats(path: str) -> np.ndarray | None:
   """Three numbers a line; None without such a file."""
+  if not path:
+    return None
   try:
-    text = Path(path).read_text() if path else ''
+    text = Path(path).read_text()
   except FileNotFoundError:
     return None
   except (OSError, UnicodeDecodeError) as error:
     raise Rejected('beats', f'{path} cannot be read: {error}') from error
-  if not path:
-    return None
+  num_lines = len(list(filter(str.strip, text.splitlines())))
   try:
-    beats_Bx3 = np.array([list(map(float, line.split())) for line in text.splitlines()])
+    number_M = np.array(list(map(float, text.split())))
   except ValueError as error:
     raise Rejected('beats', f'{path} cannot be read: {error}') from error
-  if beats_Bx3.ndim != 2 or beats_Bx3.shape[0] < 2 or beats_Bx3.shape[1] != 3:
-    raise Rejected('beats', f'{path} has {beats_Bx3.shape} numbers; three columns are needed')
+  if num_lines < 2 or len(number_M) != 3 * num_lines:
+    raise Rejected('beats', f'{path} has {len(number_M)} numbers in {num_lines} lines, not 3 in each')
+  beats_Bx3 = number_M.reshape(-1, 3)
   if not (beats_Bx3[0, 0] >= 0 and np.all(np.diff(beats_Bx3[:, 0]) > LEAST_BEAT_SECONDS)):
     raise Rejected('beats', f'{path} has beats that do not follow one another')
   return beats_Bx3

@@ -106,7 +106,8 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
     metre, are_its_own = (beats, 4), False
     beat_B = performance.step_at(beats_Bx3[:, 0])
     offset = beat_B[first]
-    onset_N, end_N = (grid.by_beats(x_N, beat_B) - 4 * first for x_N in (onset_N, end_N))
+    time_2xN = np.stack([onset_N, end_N])
+    onset_N, end_N = grid.by_beats(time_2xN, beat_B) - 4 * first
   error = grid.onset_error(onset_N)
   steps_per_bar = metre[0] * 16 // metre[1]
   if not are_its_own:
