@@ -1,8 +1,6 @@
 """Preparing songs: read in worker processes, counted, written as the shards of one part."""
 
-import array
 import collections
-import hashlib
 import os
 import sys
 import time
@@ -14,13 +12,13 @@ from tqdm import tqdm
 
 from fractaljax.data import parts, shards, sources, workers
 from fractaljax.data.parts import Part
+from fractaljax.data.plan import Chosen, Slice, make_plan
 from fractaljax.data.reading import read_item
 from fractaljax.data.shards import Shard
 from fractaljax.errors import UserError
 
 ITEM_SECONDS = 60.0
 SHOWN_REJECTIONS = 5
-FILES_PER_SHARD = 4096
 ONE_PART = Part()
 
 
@@ -31,29 +29,6 @@ class Read(NamedTuple):
   notes: int
   bars: int
   onset_error: float
-
-
-class Slice(NamedTuple):
-  """What a shard is made of: the songs with these numbers, all of one split."""
-
-  name: str
-  split: str
-  numbers: Sequence[int]
-
-
-class Chosen(Sequence):
-  """Some of the items, in their order."""
-
-  def __init__(self, items: sources.Items, slices: Sequence[Slice]):
-    self._items, self._numbers = items, array.array('q')
-    for piece in slices:
-      self._numbers.extend(piece.numbers)
-
-  def __len__(self) -> int:
-    return len(self._numbers)
-
-  def __getitem__(self, index) -> sources.Item:
-    return self._items[self._numbers[index]]
 
 
 def prepare(
@@ -84,7 +59,7 @@ def prepare(
   """
   began = time.perf_counter()
   output = Path(output)
-  slices, arguments = _plan(items, part)
+  slices, arguments = make_plan(items, part)
   with parts.open_part(output, part, arguments, len(slices), overwrite) as (folder, manifest):
     missing = [piece for piece in slices if piece.name not in manifest.shards]
     chosen = Chosen(items, missing)
@@ -126,32 +101,6 @@ def read_list(path: str | os.PathLike) -> list[str]:
     text = getattr(error, 'strerror', None) or 'it is not text'
     raise UserError(f'--list={path} cannot be read ({text}); give a file of names') from error
   return [line.strip() for line in lines if line.strip()]
-
-
-def _plan(items: sources.Items, part: Part) -> tuple[list[Slice], dict[str, str]]:
-  """The shards of a part, and all that decides what is in them.
-
-  Each part has a stretch of every split, so that parts one after another are the whole.
-  """
-  numbers, digest = collections.defaultdict(lambda: array.array('q')), hashlib.blake2b(digest_size=8)
-  for i, item in enumerate(items):
-    split = item.split or sources.split_by_name(item.source)
-    numbers[split].append(i)
-    digest.update(f'{item.source}\0{item.split}\n'.encode())
-  slices = []
-  for split in sorted(numbers):
-    num = len(numbers[split])
-    mine = numbers[split][num * part.index // part.count : num * (part.index + 1) // part.count]
-    slices += [
-      Slice(f'{split}-{k // FILES_PER_SHARD:05d}.array_record', split, mine[k : k + FILES_PER_SHARD])
-      for k in range(0, len(mine), FILES_PER_SHARD)
-    ]
-  arguments = {
-    'files': f'{len(items)} ({digest.hexdigest()})',
-    'files_per_shard': str(FILES_PER_SHARD),
-    'splits': 'by name' if items and not items[0].split else 'given',
-  }
-  return slices, items.arguments | arguments
 
 
 def _read(item: sources.Item) -> Read:

@@ -158,7 +158,9 @@ def _load_same(folder: Path, arguments: dict[str, str]) -> Manifest:
   """A part's manifest, if its arguments are these."""
   manifest = load(folder)
   if changed := differences(manifest.arguments, arguments):
-    raise UserError(f'{folder} was made with {changed}; choose another --output or give --overwrite')
+    raise UserError(
+      f'{folder} was made with {changed}; choose another --output or give --overwrite'
+    )
   return manifest
 
 

@@ -53,7 +53,9 @@ def _read_beats(path: str) -> np.ndarray | None:
   except ValueError as error:
     raise Rejected('beats', f'{path} cannot be read: {error}') from error
   if num_lines < 2 or len(number_M) != 3 * num_lines:
-    raise Rejected('beats', f'{path} has {len(number_M)} numbers in {num_lines} lines, not 3 in each')
+    raise Rejected(
+      'beats', f'{path} has {len(number_M)} numbers in {num_lines} lines, not 3 in each'
+    )
   beats_Bx3 = number_M.reshape(-1, 3)
   if not (beats_Bx3[0, 0] >= 0 and np.all(np.diff(beats_Bx3[:, 0]) > LEAST_BEAT_SECONDS)):
     raise Rejected('beats', f'{path} has beats that do not follow one another')

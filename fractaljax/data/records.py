@@ -123,7 +123,9 @@ def _read_parts(directory: Path) -> list[tuple[Path, parts.Manifest]]:
   read = [(directory / name, parts.load(directory / name)) for name in found]
   for folder, manifest in read:
     if changed := parts.differences(read[0][1].arguments, manifest.arguments):
-      raise UserError(f'{folder} is not of the same songs as {found[0]}: {changed}; prepare it again')
+      raise UserError(
+        f'{folder} is not of the same songs as {found[0]}: {changed}; prepare it again'
+      )
   return read
 
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from fractaljax.music.notes import ONSET, PITCH
-
 NUM_PHASES = 120  # candidates for the offset, in a step
 # A file that is on the grid already stays there, though another phase may fit a little better.
 TOLERANCE = 0.01

@@ -42,7 +42,10 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
   devices = devices or jax.devices()
   model = Fractal(check(config, len(devices)))
   directory = config.data.directory or _built_in_corpus(config, workdir)
-  songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
+  songs = {
+    split: read_songs(directory, split, config.data.in_c, config.data.damaged)
+    for split in ('train', 'valid')
+  }
   run_dir.claim(workdir, config)
 
   placement = data_parallel(devices)
@@ -94,10 +97,9 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
 
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
-  """Prepares the built-in corpus in the run's folder, unless it is there."""
+  """Prepares what is not yet there of the built-in corpus in the run's folder."""
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
-  if not directory.exists():
-    ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
+  ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
   return str(directory)
 
 
@@ -115,6 +117,7 @@ def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
     config.seed,
     jax.process_index(),
     count,
+    data.workers,
   )
 
 
