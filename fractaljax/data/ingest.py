@@ -1,6 +1,7 @@
 """Preparing songs: read in worker processes, counted, written as the shards of one part."""
 
 import collections
+import contextlib
 import os
 import sys
 import time
@@ -63,10 +64,10 @@ def prepare(
   with parts.open_part(output, part, arguments, len(slices), overwrite) as (folder, manifest):
     missing = [piece for piece in slices if piece.name not in manifest.shards]
     chosen = Chosen(items, missing)
-    results = _results(chosen, num_workers)
-    for piece in missing:
-      manifest.shards[piece.name] = _write(folder, piece, results)
-      manifest.save(folder)
+    with contextlib.closing(_results(chosen, num_workers)) as results:
+      for piece in missing:
+        manifest.shards[piece.name] = _write(folder, piece, results)
+        manifest.save(folder)
     written = list(manifest.shards.values())
     if part.count == 1 and not any(shard.songs for shard in written):
       parts.remove(output, part)

@@ -57,17 +57,19 @@ def parse_all(
       while following not in done:
         for _ in range(min(num_workers - len(workers), len(tasks) - _num_starting(workers))):
           workers.append(_Worker(function))
+        for worker in workers:
+          if worker.is_idle and (numbers := tasks.take(following + AHEAD)):
+            worker.start(numbers, [items[i] for i in numbers])
         for worker, results in _finished(workers, timeout):
           numbers, worker.numbers = worker.numbers, range(0)
           if isinstance(results, Failure):
             workers.remove(worker)
             worker.end()
-            # Only of a single item can it be said that it is the one.
-            results = [results] if len(numbers) == 1 else tasks.again(numbers)
-          done.update(zip(numbers, results, strict=True) if results else ())
-        for worker in workers:
-          if worker.is_idle and (numbers := tasks.take(following + AHEAD)):
-            worker.start(numbers, [items[i] for i in numbers])
+            if len(numbers) > 1:  # one of them did it; the others are to have their results
+              tasks.again(numbers)
+              continue
+            results = [results] * len(numbers)
+          done.update(zip(numbers, results, strict=True))
       yield done.pop(following)
   finally:
     for worker in workers:
