@@ -9,6 +9,7 @@ import subprocess
 import grain
 import numpy as np
 import pytest
+from absl import flags
 
 from fractaljax.data import ingest, pipeline, plan, shards, sources
 from fractaljax.data.parts import Part
@@ -179,12 +180,15 @@ def batches(songs, workers=0):
   return pipeline.training_batches(songs, Codec(), 2, 32, 0, (0, 0), (), 0, workers=workers)
 
 
-def test_a_record_damaged_since_the_start_is_one_error_of_the_stream(directory):
+@pytest.mark.parametrize('workers', [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_record_damaged_since_the_start_is_one_error_of_the_stream(workers, directory):
+  if workers and not flags.FLAGS.is_parsed():
+    flags.FLAGS(['test'])
   songs = Songs(directory, 'train')
   path = directory / SHARD
   data = bytearray(path.read_bytes())
   data[: len(data) // 2] = bytes(len(data) // 2)
   path.write_bytes(data)
   with pytest.raises(UserError, match=rf'{SHARD} is damaged \(song \d\)'):
-    for _, _ in zip(range(8), batches(songs), strict=False):
+    for _, _ in zip(range(8), batches(songs, workers), strict=False):
       pass
