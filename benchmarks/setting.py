@@ -16,7 +16,8 @@ from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
-from fractaljax.training.state import State, init_state
+from fractaljax.training.optimizer import make_optimizer
+from fractaljax.training.state import Parts, State, init_state, train_step
 
 DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
@@ -39,6 +40,16 @@ def build(config: ConfigDict) -> Fractal:
 def initial_state(model: Fractal, optimizer, batch: Crop) -> State:
   """A fresh state."""
   return jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
+
+
+def prepare_step(config: ConfigDict, batch):
+  """The compiled step, its first state, and the seconds that compilation took."""
+  model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
+  state = initial_state(model, optimizer, batch)
+  step = functools.partial(train_step, model, optimizer, config.optimizer.ema_decay, 0, Parts())
+  began = time.perf_counter()
+  compiled = jax.jit(step, donate_argnums=0).lower(state, batch).compile()
+  return compiled, state, time.perf_counter() - began
 
 
 def seconds(function, *args) -> tuple[float, object]:

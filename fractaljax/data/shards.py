@@ -73,15 +73,17 @@ def pack(song: Song) -> bytes:
 def unpack(record: bytes) -> Song:
   """The song of a record."""
   fields = msgpack.unpackb(record)
-  times, pitches, velocities = (fields.pop(k) for k in ('times', 'pitches', 'velocities'))
+  times, pitches, velocities = fields.pop('times'), fields.pop('pitches'), fields.pop('velocities')
   num = len(pitches)
   time_2xN = np.frombuffer(times, '<i2' if len(times) == 4 * num else '<i4').reshape(2, num)
-  notes_Nx4 = np.empty((num, 4), np.int32)
-  np.cumsum(time_2xN[0], dtype=np.int32, out=notes_Nx4[:, ONSET])
-  notes_Nx4[:, DURATION] = time_2xN[1]
-  notes_Nx4[:, PITCH] = np.frombuffer(pitches, 'i1')
-  notes_Nx4[:, VELOCITY] = np.frombuffer(velocities, 'i1')
-  return Song(notes_Nx4, **fields | {'metre': tuple(fields['metre'])})
+  # Each column in one piece: whoever cuts crops reads single columns.
+  notes_4xN = np.empty((4, num), np.int32)
+  np.cumsum(time_2xN[0], dtype=np.int32, out=notes_4xN[ONSET])
+  notes_4xN[DURATION] = time_2xN[1]
+  notes_4xN[PITCH] = np.frombuffer(pitches, 'i1')
+  notes_4xN[VELOCITY] = np.frombuffer(velocities, 'i1')
+  fields['metre'] = tuple(fields['metre'])
+  return Song(notes_4xN.T, **fields)
 
 
 def write(path: Path, records: Iterable[bytes]) -> tuple[int, str]:

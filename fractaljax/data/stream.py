@@ -64,8 +64,9 @@ class Batches(Sequence[Crop]):
 
   def _draw(self, crop: int) -> tuple[Song, int, int]:
     """The song, first step and interval of a crop."""
-    number, place = divmod(crop, len(self.songs))
-    epoch = draw_epoch(self.seed, number, len(self.songs))
+    num_songs = len(self.songs)
+    number, place = divmod(crop, num_songs)
+    epoch = draw_epoch(self.seed, number, num_songs)
     song = self.songs[int(epoch.song_N[place])]
     num_starts = max(0, -(-(song.num_steps - self.num_steps) // song.steps_per_bar)) + 1
     start = int(epoch.start_N[place] * num_starts) * song.steps_per_bar

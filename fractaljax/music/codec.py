@@ -76,7 +76,9 @@ class Codec:
     """Writes the notes of each song into a roll of its own, see `encode`; tokens_BxPxT."""
     tokens_BxPxT = np.zeros((len(notes_B), self.num_pitches, num_steps), np.uint8)
     song_N = np.repeat(np.arange(len(notes_B)), [len(notes_Nx4) for notes_Nx4 in notes_B])
-    onset_N, duration_N, pitch_N, velocity_N = np.concatenate(notes_B).T.astype(np.int64)
+    onset_N, duration_N, pitch_N, velocity_N = np.concatenate(
+      [notes_Nx4.T for notes_Nx4 in notes_B], axis=1, dtype=np.int64
+    )
     row_N = pitch_N - self.low
     start_N, end_N = np.maximum(onset_N, 0), np.minimum(onset_N + duration_N, num_steps)
     heard_N = np.flatnonzero((row_N >= 0) & (row_N < self.num_pitches) & (start_N < end_N))

@@ -110,7 +110,10 @@ def _moved(notes_Nx4: np.ndarray, first: int, num_steps: int, semitones: int) ->
   """The notes that may sound in steps first .. first + num_steps - 1, counted from there."""
   onset_N = notes_Nx4[:, ONSET]
   heard_N = (onset_N < first + num_steps) & (onset_N + notes_Nx4[:, DURATION] > first)
-  return notes_Nx4[heard_N] + np.array([-first, 0, semitones, 0], np.int32)
+  notes_4xN = notes_Nx4.T[:, heard_N]
+  notes_4xN[ONSET] -= first
+  notes_4xN[PITCH] += semitones
+  return notes_4xN.T
 
 
 def stack(crops: Sequence[Crop]) -> Crop:
