@@ -36,6 +36,13 @@ def test_a_batch_is_a_function_of_seed_and_number(songs):
   assert not all(same(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_a_running_stream_can_be_put_back(songs):
+  running = stream(songs)
+  first = [next(running) for _ in range(3)]
+  running.set_state({'next_index': 1})
+  assert all(same(a, next(running)) for a in first[1:])
+
+
 def test_resumed_is_straight_on(songs):
   straight = list(itertools.islice(stream(songs), 6))
   stopped = stream(songs)

@@ -105,8 +105,8 @@ def test_a_small_folder_has_songs_for_training_and_for_validation(num_good, spoi
   for path in [path for path in sorted(spoilt.rglob('*')) if path.is_file()][num_good:8]:
     path.unlink()
   prepare(spoilt, tmp_path / 'songs')
-  assert len(Songs(tmp_path / 'songs', 'valid')) >= 1
-  assert len(Songs(tmp_path / 'songs', 'train')) >= 1
+  train, valid = ([s.source for s in Songs(tmp_path / 'songs', split)] for split in BY_NAME)
+  assert train and valid and len({*train, *valid}) == len(train + valid) == num_good
 
 
 def test_names_decide_the_split_once_and_for_all():
