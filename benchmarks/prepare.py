@@ -15,7 +15,6 @@ from pathlib import Path
 
 from absl import flags
 
-from benchmarks import setting
 from fractaljax import command
 from fractaljax.data import ingest, sources
 
@@ -56,6 +55,8 @@ def cpu_seconds() -> float:
 
 
 def report(use_beats: bool, start_seconds: float, computed: float, summary: dict) -> None:
+  from benchmarks import setting  # brings JAX, which the worker processes are to start without
+
   files, num, seconds = summary['files'], _WORKERS.value, summary['seconds']
   setting.report(
     benchmark='prepare',

@@ -3,7 +3,6 @@
 import functools
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +41,8 @@ def _read_beats(path: str) -> np.ndarray | None:
   if not path:
     return None
   try:
-    text = Path(path).read_text()
+    with open(path) as file:
+      text = file.read()
   except FileNotFoundError:
     return None
   except (OSError, UnicodeDecodeError) as error:

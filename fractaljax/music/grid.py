@@ -128,12 +128,12 @@ def quantised(
   order_N = np.argsort(pitch_N * span + onset_N)
   onset_N, end_N, pitch_N, velocity_N = (x[order_N] for x in (onset_N, end_N, pitch_N, velocity_N))
   is_new_N = np.ones(len(onset_N), bool)
-  is_new_N[1:] = (np.diff(onset_N) != 0) | (np.diff(pitch_N) != 0)
+  is_new_N[1:] = (onset_N[1:] != onset_N[:-1]) | (pitch_N[1:] != pitch_N[:-1])
   first_M = np.flatnonzero(is_new_N)
   onset_M, pitch_M = onset_N[first_M], pitch_N[first_M]
   end_M = np.maximum.reduceat(end_N, first_M)
   velocity_M = np.maximum.reduceat(velocity_N, first_M)
-  again_M = np.append(np.diff(pitch_M) == 0, False)
-  end_M = np.where(again_M, np.minimum(end_M, np.roll(onset_M, -1)), end_M)
+  again_K = np.flatnonzero(pitch_M[1:] == pitch_M[:-1])
+  end_M[again_K] = np.minimum(end_M[again_K], onset_M[again_K + 1])
   notes_Mx4 = np.stack([onset_M, end_M - onset_M, pitch_M, velocity_M], axis=1).astype(np.int32)
   return notes_Mx4[np.argsort(onset_M * 128 + pitch_M)]

@@ -160,7 +160,8 @@ def _file_bytes(song: Song, program: int) -> bytes:
 
 def _parse(path) -> symusic.Score:
   try:
-    data = Path(path).read_bytes()
+    with open(path, 'rb') as file:
+      data = file.read()
   except OSError as error:
     reason = 'missing' if isinstance(error, FileNotFoundError) else 'unreadable'
     raise MidiError(path, reason, f'cannot be read ({error.strerror}); see the path') from error
