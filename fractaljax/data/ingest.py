@@ -68,7 +68,7 @@ def prepare(
       for piece in missing:
         manifest.shards[piece.name] = _write(folder, piece, results)
         manifest.save(folder)
-    written = list(manifest.shards.values())
+    written = [manifest.shards[piece.name] for piece in slices]
     if part.count == 1 and not any(shard.songs for shard in written):
       parts.remove(output, part)
       raise UserError(_nothing_left(items, _rejected(written)))

@@ -40,10 +40,8 @@ def make_plan(items: sources.Items, part: Part) -> tuple[list[Slice], dict[str, 
 
   Each part has a stretch of every split, so that parts one after another are the whole.
   """
-  numbers, digest = (
-    collections.defaultdict(lambda: array.array('q')),
-    hashlib.blake2b(digest_size=8),
-  )
+  numbers = collections.defaultdict(lambda: array.array('q'))
+  digest = hashlib.blake2b(digest_size=8)
   for i, item in enumerate(items):
     split = item.split or sources.split_by_name(item.source)
     numbers[split].append(i)
@@ -52,15 +50,12 @@ def make_plan(items: sources.Items, part: Part) -> tuple[list[Slice], dict[str, 
   for split in sorted(numbers):
     num = len(numbers[split])
     mine = numbers[split][num * part.index // part.count : num * (part.index + 1) // part.count]
-    slices += [
-      Slice(
-        f'{split}-{k // FILES_PER_SHARD:05d}.array_record', split, mine[k : k + FILES_PER_SHARD]
-      )
-      for k in range(0, len(mine), FILES_PER_SHARD)
-    ]
+    for k in range(0, len(mine), FILES_PER_SHARD):
+      name = f'{split}-{k // FILES_PER_SHARD:05d}.array_record'
+      slices.append(Slice(name, split, mine[k : k + FILES_PER_SHARD]))
   arguments = {
     'files': f'{len(items)} ({digest.hexdigest()})',
     'files_per_shard': str(FILES_PER_SHARD),
-    'splits': 'by name' if items and not items[0].split else 'given',
+    'splits': 'given' if items[0].split else 'by name',
   }
   return slices, items.arguments | arguments
