@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fractaljax.data.cached import Cached
 from fractaljax.data.stream import Batches, Stream
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, cut, stack
@@ -43,7 +44,7 @@ def training_batches(
   """
   return Stream(
     Batches(
-      songs, codec, batch_size, num_steps, halo, tuple(transpose), attributes, seed,
+      Cached(songs), codec, batch_size, num_steps, halo, tuple(transpose), attributes, seed,
       process_index, process_count,
     ),
     workers,
