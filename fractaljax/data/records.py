@@ -150,9 +150,10 @@ def _undamaged(stretches: list[Stretch], damaged: str) -> list[Stretch]:
     return stretches
   if damaged == 'refuse':
     state = 'damaged' if bad[0].path.exists() else 'missing'
+    others = f', as are {len(bad) - 1} others' if len(bad) > 1 else ''
     raise UserError(
-      f'{bad[0].path} is {state} (with {len(bad) - 1} other shards); run the same prepare command '
-      'again, which makes it anew, or give --config.data.damaged=skip'
+      f'{bad[0].path} is {state}{others}; run the same prepare command again, which makes it anew, '
+      'or train without it by --config.data.damaged=skip'
     )
   if len(bad) == len(stretches):
     raise UserError(f'{bad[0].path} and all other shards are damaged; prepare the songs again')
