@@ -51,6 +51,15 @@ def update(model: Fractal, optimizer, ema_decay: float = 0.9):
   return jax.jit(step, donate_argnums=0)
 
 
+def prepare_step(config: ConfigDict, batch: Crop):
+  """The compiled step, its first state, and the seconds that compilation took."""
+  model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
+  state = initial_state(model, optimizer, batch)
+  began = time.perf_counter()
+  compiled = update(model, optimizer).lower(state, batch).compile()
+  return compiled, state, time.perf_counter() - began
+
+
 def compiled_update(config: ConfigDict, batch: Crop):
   """The compiled step of a config for batches like this one."""
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)

@@ -3,29 +3,17 @@
 python -m benchmarks.train_step --config=configs/small.py --data=data/pop909
 """
 
-import time
-
 import numpy as np
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from benchmarks import setting
 from fractaljax import command
 from fractaljax.model.trunk import num_parameters
-from fractaljax.training.optimizer import make_optimizer
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _STEPS = flags.DEFINE_integer('steps', 20, 'timed steps of each', lower_bound=1)
 _DENSE = flags.DEFINE_bool('dense', True, 'time the model without the gate as well')
-
-
-def prepare_step(config: ConfigDict, batch):
-  """The compiled step, its first state, and the seconds that compilation took."""
-  model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = setting.initial_state(model, optimizer, batch)
-  began = time.perf_counter()
-  compiled = setting.update(model, optimizer).lower(state, batch).compile()
-  return compiled, state, time.perf_counter() - began
 
 
 def main(_):
@@ -35,7 +23,7 @@ def main(_):
   steps, states, compile_seconds, times = {}, {}, {}, {name: [] for name in names}
   for name in names:
     config.model.gate = name == 'gate'
-    steps[name], states[name], compile_seconds[name] = prepare_step(config, batches[0])
+    steps[name], states[name], compile_seconds[name] = setting.prepare_step(config, batches[0])
   for number, batch in enumerate(batches):
     for name in names:
       taken, (states[name], metrics) = setting.seconds(steps[name], states[name], batch)

@@ -20,6 +20,8 @@ def base() -> ConfigDict:
   config.data.batch_size = 8  # crops an update, over all devices
   config.data.crop_steps = 512  # steps (16ths) in a crop
   config.data.in_c = False  # move every song to C major or A minor first
+  config.data.damaged = 'refuse'  # shards that are missing or not as written: 'refuse' or 'skip'
+  config.data.workers = 0  # processes that cut the crops; 0 = threads
   config.data.transpose = (-5, 6)  # semitones, lowest and highest
 
   config.model = _base_model()
@@ -142,7 +144,7 @@ POSITIVE = (
   'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
 )  # fmt: skip
 SHARES = ('optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay')
-NOT_NEGATIVE = ('optimizer.warmup_steps', 'optimizer.weight_decay')
+NOT_NEGATIVE = ('data.workers', 'optimizer.warmup_steps', 'optimizer.weight_decay')
 
 
 def check(config: ConfigDict, num_devices: int) -> ModelConfig:
@@ -163,6 +165,8 @@ def check(config: ConfigDict, num_devices: int) -> ModelConfig:
         raise UserError(f'config.{key}={flat[key]}: {remedy}')
   if any(t < 0 for t in config.eval_temperatures):
     raise UserError(f'config.eval_temperatures={config.eval_temperatures}: must not be negative')
+  if config.data.damaged not in ('refuse', 'skip'):
+    raise UserError(f"config.data.damaged={config.data.damaged}: must be 'refuse' or 'skip'")
   if len(config.data.transpose) != 2 or config.data.transpose[0] > config.data.transpose[1]:
     raise UserError(f'config.data.transpose={config.data.transpose}: give (lowest, highest)')
   parts = num_devices * config.optimizer.accumulate

@@ -10,9 +10,9 @@ from fractaljax.music.notes import Song
 TONIC = {'major': 0, 'minor': 9}
 
 
-def read_songs(directory: str, split: str, in_c: bool) -> Sequence[Song]:
+def read_songs(directory: str, split: str, in_c: bool, damaged: str = 'refuse') -> Sequence[Song]:
   """The songs of a split of what `prepare` wrote, as they are or in C; see `Songs`."""
-  songs = Songs(directory, split)
+  songs = Songs(directory, split, damaged)
   return InC(songs) if in_c else songs
 
 

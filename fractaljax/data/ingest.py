@@ -1,85 +1,93 @@
-"""Preparing songs: read in worker processes, counted, written as shards."""
+"""Preparing songs: read in worker processes, counted, written as the shards of one part."""
 
 import collections
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from fractaljax.data import records, sources, workers
+from fractaljax.data import parts, shards, sources, workers
+from fractaljax.data.parts import Part
+from fractaljax.data.plan import Chosen, Slice, make_plan
+from fractaljax.data.reading import read_item
+from fractaljax.data.shards import Shard
 from fractaljax.errors import UserError
-from fractaljax.music.notes import Song
 
 ITEM_SECONDS = 60.0
 SHOWN_REJECTIONS = 5
+ONE_PART = Part()
+
+
+class Read(NamedTuple):
+  """A song as a worker hands it over."""
+
+  record: bytes
+  notes: int
+  bars: int
+  onset_error: float
 
 
 def prepare(
-  items: Sequence[sources.Item], output: str | os.PathLike, num_workers: int, overwrite: bool
+  items: sources.Items,
+  output: str | os.PathLike,
+  num_workers: int,
+  overwrite: bool = False,
+  part: Part = ONE_PART,
 ) -> dict:
   """Reads songs and writes them to `output`; goes on past those that cannot be used.
 
-  What is written does not depend on the number of workers.
+  What is written does not depend on the number of workers, nor the order of the songs on that of
+  parts. What an earlier call with the same arguments has written is not prepared again.
 
   Args:
-    items: from `sources.find`.
-    output: folder for the shards.
+    items: from `sources.find`: those of all parts.
+    output: folder of the dataset.
     num_workers: processes; 0 = in this one, for songs that cannot crash it.
     overwrite: whether songs at `output` are replaced.
+    part: which share of the songs is prepared.
 
   Returns:
     songs, notes, bars, rejected (reason -> count), onset_error_mean (16ths, over all notes),
-    seconds.
+    seconds; files, shards, bytes, and files_per_second of this call. All of this part.
 
   Raises:
-    UserError: no song could be used, or `output` cannot be written; nothing is left there then.
+    UserError: no song could be used, or `output` cannot be written, or has other songs.
   """
   began = time.perf_counter()
-  items = sorted(items, key=lambda item: item.split or sources.split_by_name(item.source))
-  total, rejected, error_sum = collections.Counter(), collections.Counter(), 0.0
-  with records.new_dataset(output, overwrite) as writer:
-
-    def accepted() -> Iterator[tuple[sources.Item, Song]]:
-      nonlocal error_sum
-      for item, result in _in_order(items, num_workers):
-        if isinstance(result, workers.Failure):
-          rejected[result.reason] += 1
-          _show(item, result, rejected.total())
-          continue
-        song, onset_error = result
-        error_sum += onset_error * len(song.notes_Nx4)
-        total.update(songs=1, notes=len(song.notes_Nx4), bars=song.num_bars)
-        yield item, song
-
-    for split, song in _with_splits(accepted()):
-      writer.add(split, song)
-    if not total['songs']:
-      raise UserError(_nothing_left(items, rejected))
-  return {
-    'songs': total['songs'],
-    'notes': total['notes'],
-    'bars': total['bars'],
-    'rejected': dict(sorted(rejected.items())),
-    'onset_error_mean': error_sum / max(total['notes'], 1),
-    'seconds': round(time.perf_counter() - began, 3),
+  output = Path(output)
+  slices, arguments = make_plan(items, part)
+  with parts.open_part(output, part, arguments, len(slices), overwrite) as (folder, manifest):
+    missing = [piece for piece in slices if piece.name not in manifest.shards]
+    chosen = Chosen(items, missing)
+    with contextlib.closing(_results(chosen, num_workers)) as results:
+      for piece in missing:
+        manifest.shards[piece.name] = _write(folder, piece, results)
+        manifest.save(folder)
+    written = [manifest.shards[piece.name] for piece in slices]
+    if part.count == 1 and not any(shard.songs for shard in written):
+      parts.remove(output, part)
+      raise UserError(_nothing_left(items, _rejected(written)))
+  seconds = time.perf_counter() - began
+  return _summary(written) | {
+    'seconds': round(seconds, 3),
+    'files_per_second': round(len(chosen) / seconds, 1),
   }
 
 
 def prepare_corpus(
-  output: str | os.PathLike, num_songs: int, seed: int, overwrite: bool = False
+  output: str | os.PathLike,
+  num_songs: int,
+  seed: int,
+  overwrite: bool = False,
+  part: Part = ONE_PART,
 ) -> dict:
   """Writes songs of the built-in corpus, the last twentieth for validation; see `prepare`."""
-  first_valid = num_songs - max(1, round(num_songs * sources.VALID_SHARE))
-  items = [
-    sources.Item(
-      'corpus', str(seed), str(i), f'corpus/{seed}/{i}', 'train' if i < first_valid else 'valid'
-    )
-    for i in range(num_songs)
-  ]
-  return prepare(items, output, 0, overwrite)
+  return prepare(sources.built_in_corpus(num_songs, seed), output, 0, overwrite, part)
 
 
 def read_list(path: str | os.PathLike) -> list[str]:
@@ -96,43 +104,80 @@ def read_list(path: str | os.PathLike) -> list[str]:
   return [line.strip() for line in lines if line.strip()]
 
 
-def _in_order(items: Sequence[sources.Item], num_workers: int) -> Iterator[tuple]:
-  """The items with their results, in their own order, as soon as it allows."""
+def _read(item: sources.Item) -> Read:
+  song, onset_error = read_item(item)
+  return Read(shards.pack(song), len(song.notes_Nx4), song.num_bars, onset_error)
+
+
+def _results(chosen: Chosen, num_workers: int) -> Iterator[Read | workers.Failure]:
+  """What became of each item, in order; the first failures are shown."""
   if num_workers == 0:
-    results = ((i, sources.read_item(item)) for i, item in enumerate(items))
+    results = map(_read, chosen)
   else:
-    results = workers.parse_all(sources.read_item, items, num_workers, ITEM_SECONDS)
-  done, following = {}, 0
-  for number, result in tqdm(results, total=len(items), unit='song', desc='preparing'):
-    done[number] = result
-    while following in done:
-      yield items[following], done.pop(following)
-      following += 1
+    results = workers.parse_all(_read, chosen, num_workers, ITEM_SECONDS)
+  shown = 0
+  for number, result in enumerate(
+    tqdm(results, total=len(chosen), unit='song', desc='preparing', disable=not len(chosen))
+  ):
+    if isinstance(result, workers.Failure) and shown <= SHOWN_REJECTIONS:
+      _show(chosen[number], result, shown := shown + 1)
+    yield result
 
 
-def _with_splits(accepted: Iterator[tuple[sources.Item, Song]]) -> Iterator[tuple[str, Song]]:
-  """Each song with its split; where names decide, the last song fills a split that has none."""
-  splits, last = set(), None
-  for item, song in accepted:
-    if last is not None:
-      yield last
-    last = item.split or sources.split_by_name(item.source), song
-    missing = [split for split in ('train', 'valid') if split not in splits]
-    is_free = not item.split
-    splits.add(last[0])
-  if last is not None:
-    yield (missing[0], last[1]) if is_free and missing else last
+def _write(folder: Path, piece: Slice, results: Iterator) -> Shard:
+  """Writes the shard that the next results make up."""
+  total, rejected, error_sum = collections.Counter(), collections.Counter(), 0.0
+
+  def records() -> Iterator[bytes]:
+    nonlocal error_sum
+    for _ in piece.numbers:
+      result = next(results)
+      if isinstance(result, workers.Failure):
+        rejected[result.reason] += 1
+        continue
+      error_sum += result.onset_error * result.notes
+      total.update(songs=1, notes=result.notes, bars=result.bars)
+      yield result.record
+
+  size, crc32 = shards.write(folder / piece.name, records())
+  return Shard(
+    piece.name, piece.split, len(piece.numbers), total['songs'], total['notes'], total['bars'],
+    size, crc32, dict(sorted(rejected.items())), error_sum,
+  )  # fmt: skip
+
+
+def _rejected(written: Sequence[Shard]) -> dict[str, int]:
+  total = collections.Counter()
+  for shard in written:
+    total.update(shard.rejected)
+  return dict(sorted(total.items()))
+
+
+def _summary(written: Sequence[Shard]) -> dict:
+  def total(field: str):
+    return sum(getattr(shard, field) for shard in written)
+
+  return {
+    'songs': total('songs'),
+    'notes': total('notes'),
+    'bars': total('bars'),
+    'rejected': _rejected(written),
+    'onset_error_mean': total('onset_error_sum') / max(total('notes'), 1),
+    'files': total('files'),
+    'shards': len(written),
+    'bytes': total('bytes'),
+  }
 
 
 def _show(item: sources.Item, failure: workers.Failure, number: int) -> None:
   if number <= SHOWN_REJECTIONS:
     text = ' '.join(failure.text.split())
     tqdm.write(f'left out ({failure.reason}): {item.source}: {text}', file=sys.stderr)
-  elif number == SHOWN_REJECTIONS + 1:
+  else:
     tqdm.write('left out: more, which are only counted', file=sys.stderr)
 
 
-def _nothing_left(items: Sequence[sources.Item], rejected: collections.Counter) -> str:
-  reasons = ', '.join(f'{reason}: {count}' for reason, count in sorted(rejected.items()))
-  folder = os.path.commonpath([os.path.dirname(item.path) for item in items])
+def _nothing_left(items: sources.Items, rejected: dict[str, int]) -> str:
+  reasons = ', '.join(f'{reason}: {count}' for reason, count in rejected.items())
+  folder = items.arguments.get('input', '')
   return f'--input={folder}: none of {len(items)} songs can be used ({reasons}); see --format'

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-import grain
 import numpy as np
 
+from fractaljax.data.cached import Cached
+from fractaljax.data.stream import Batches, Stream
 from fractaljax.music.codec import Codec
-from fractaljax.music.crop import Crop, cut, stack, transpose_range
+from fractaljax.music.crop import Crop, cut, stack
 from fractaljax.music.notes import Song
-
-# Endless for any run; grain's own endless repeat overflows in batches of one.
-EPOCHS = 10**9
 
 
 def training_batches(
@@ -24,7 +22,8 @@ def training_batches(
   seed: int,
   process_index: int = 0,
   process_count: int = 1,
-) -> grain.DatasetIterator:
+  workers: int = 0,
+) -> Stream:
   """An endless stream of batches of random crops; batch k is a function of (seed, k).
 
   Every song comes once an epoch, in a new order each time; of a song a random stretch that begins
@@ -41,21 +40,15 @@ def training_batches(
     attributes: names of the global attributes to give.
     seed: of everything random.
     process_index, process_count: which share of the crops is this process's.
-
-  Returns:
-    an iterator of `Crop`s whose `get_state()` and `set_state()` stop and resume it.
+    workers: processes that cut the crops; 0 = threads of this one. They need parsed absl flags.
   """
-
-  def random_crop(song: Song, rng: np.random.Generator) -> Crop:
-    last_bar = max(0, -(-(song.num_steps - num_steps) // song.steps_per_bar))
-    start = int(rng.integers(last_bar + 1)) * song.steps_per_bar
-    shift = int(rng.choice(transpose_range(song, codec, *transpose)))
-    return cut(song, codec, start, num_steps, halo, shift, attributes)
-
-  dataset = grain.MapDataset.source(songs).seed(seed).shuffle().repeat(EPOCHS)
-  dataset = dataset.random_map(random_crop)[process_index::process_count]
-  dataset = dataset.batch(batch_size, batch_fn=stack)
-  return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)))
+  return Stream(
+    Batches(
+      Cached(songs), codec, batch_size, num_steps, halo, tuple(transpose), attributes, seed,
+      process_index, process_count,
+    ),
+    workers,
+  )  # fmt: skip
 
 
 def windows(

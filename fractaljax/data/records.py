@@ -1,136 +1,35 @@
-"""Songs on disk: ArrayRecord shards of notes, and a dataset.json that describes them."""
+"""The songs of a split, read from the shards that `prepare` wrote."""
 
-import contextlib
-import json
+import bisect
+import itertools
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+import re
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import msgpack
-import numpy as np
-from array_record.python.array_record_data_source import ArrayRecordDataSource
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from array_record.python.array_record_module import ArrayRecordReader
 
+from fractaljax.data import parts
+from fractaljax.data.shards import Shard, unpack
 from fractaljax.errors import UserError
 from fractaljax.music.notes import Song
 
-FORMAT, VERSION = 'fractaljax songs', 1
-DESCRIPTION = 'dataset.json'
-SONGS_PER_SHARD = 4096
+BY_NAME = ('train', 'valid')
 
 
-def pack(song: Song, split: str) -> bytes:
-  """A song of a split as a record."""
-  fields = {
-    'notes': song.notes_Nx4.astype('<i4').tobytes(),
-    'num_steps': song.num_steps,
-    'metre': list(song.metre),
-    'tempo_bpm': song.tempo_bpm,
-    'source': song.source,
-    'offset_steps': song.offset_steps,
-    'split': split,
-  }
-  return msgpack.packb(fields)
+class Stretch(NamedTuple):
+  """Records first .. first + songs - 1 of a shard."""
 
+  folder: Path
+  shard: Shard
+  first: int
+  songs: int
 
-def unpack(record: bytes) -> Song:
-  """The song of a record."""
-  fields = msgpack.unpackb(record)
-  notes_Nx4 = np.frombuffer(fields.pop('notes'), '<i4').reshape(-1, 4).astype(np.int32)
-  fields.pop('split', None)
-  return Song(notes_Nx4, **fields | {'metre': tuple(fields['metre'])})
-
-
-def num_records(path: Path) -> int:
-  """Records in a shard; -1 if it is damaged."""
-  try:
-    reader = ArrayRecordReader(str(path))
-    return reader.num_records() if reader.ok() else -1
-  except (RuntimeError, ValueError, OSError):
-    return -1
-
-
-@contextlib.contextmanager
-def _as_os_error() -> Iterator[None]:
-  """What ArrayRecord says of a full disk is a RuntimeError."""
-  try:
-    yield
-  except RuntimeError as error:
-    raise OSError(str(error)) from error
-
-
-class Writer:
-  """Writes songs of one split after another into a folder that is not yet in place."""
-
-  def __init__(self, directory: Path):
-    self._directory = directory
-    self._splits: dict[str, dict] = {}
-    self._writer, self._room = None, 0
-
-  def add(self, split: str, song: Song) -> None:
-    """Adds a song; the songs of a split come one after another."""
-    info = self._splits.setdefault(split, {'shards': {}, 'songs': 0, 'notes': 0, 'bars': 0})
-    if self._room == 0 or info['songs'] == 0:
-      self._close_shard()
-      self._name = f'{split}-{len(info["shards"]):05d}.array_record'
-      # One song a group: a song is read alone, in random order.
-      self._writer = ArrayRecordWriter(str(self._directory / self._name), 'group_size:1')
-      self._room = SONGS_PER_SHARD
-    with _as_os_error():
-      self._writer.write(pack(song, split))
-    self._room -= 1
-    info['shards'][self._name] = info['shards'].get(self._name, 0) + 1
-    info['songs'] += 1
-    info['notes'] += len(song.notes_Nx4)
-    info['bars'] += song.num_bars
-
-  def finish(self) -> None:
-    """Closes the last shard and writes the description."""
-    self._close_shard()
-    description = {'format': FORMAT, 'version': VERSION, 'splits': self._splits}
-    (self._directory / DESCRIPTION).write_text(json.dumps(description, indent=2) + '\n')
-
-  def _close_shard(self):
-    if self._writer is not None:
-      with _as_os_error():
-        self._writer.close()
-      self._writer = None
-
-
-@contextlib.contextmanager
-def new_dataset(output: str | os.PathLike, overwrite: bool) -> Iterator[Writer]:
-  """A writer whose songs appear at `output` all at once in the end, or not at all.
-
-  Raises:
-    UserError: there is something at `output` and `overwrite` is not given, or no room for it.
-  """
-  output, half = Path(output), None
-  _check_free(output, overwrite)
-  try:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(prefix=f'.{output.name}-', dir=output.parent))
-    (new := half / 'new').mkdir()
-    writer = Writer(new)
-    yield writer
-    writer.finish()
-    if output.exists():
-      output.rename(half / 'old')
-    new.rename(output)
-  except OSError as error:
-    raise UserError(f'{output} cannot be written: {error.strerror or error}') from error
-  finally:
-    if half:
-      shutil.rmtree(half, ignore_errors=True)
-
-
-def _check_free(output: Path, overwrite: bool):
-  if output.exists() and not overwrite:
-    raise UserError(f'{output} exists; choose another --output or give --overwrite')
-  is_songs = (output / DESCRIPTION).exists() or output.is_dir() and not any(output.iterdir())
-  if output.exists() and not is_songs:
-    raise UserError(f'{output} is something else than songs; choose another --output')
+  @property
+  def path(self) -> Path:
+    return self.folder / self.shard.name
 
 
 class Songs:
@@ -139,57 +38,129 @@ class Songs:
   Args:
     directory: what `prepare` wrote.
     split: 'train' or 'valid', as a rule.
+    damaged: 'refuse' or 'skip': what is done if a shard is missing, or not what its checksum says.
+      Skipped shards are named on stderr.
 
   Raises:
-    UserError: the folder is not there or has no songs in it, or no such split; a shard is missing
-      or damaged.
+    UserError: the folder is not there or has no songs in it, or not all parts of them, or no such
+      split; a shard is damaged, or all are.
   """
 
-  def __init__(self, directory: str | os.PathLike, split: str):
+  def __init__(self, directory: str | os.PathLike, split: str, damaged: str = 'refuse'):
     self.directory, self.split = Path(directory), split
-    splits = _splits(self.directory)
+    splits = read_splits(self.directory)
     if split not in splits:
       raise UserError(f'{directory} has no split {split!r}; it has {", ".join(splits)}')
-    self._shards: dict[str, int] = splits[split]['shards']
-    self._length = sum(self._shards.values())
-    self._source = None
-    self._paths = [self.directory / name for name in self._shards]
-    for path in self._paths:
-      if not path.is_file():
-        raise UserError(f'{path} is missing; prepare the songs again')
-      if num_records(path) != self._shards[path.name]:
-        raise UserError(f'{path} is damaged or cut short; prepare the songs again')
+    self._stretches = _undamaged(splits[split], damaged)
+    self._ends = list(itertools.accumulate(stretch.songs for stretch in self._stretches))
+    self._readers: dict[int, ArrayRecordReader] = {}
 
   def __len__(self) -> int:
-    return self._length
+    return self._ends[-1]
 
   def __getitem__(self, index) -> Song:
-    number = range(self._length)[index]
-    if self._source is None:
-      self._source = ArrayRecordDataSource([str(path) for path in self._paths])
+    number = range(len(self))[index]
+    k = bisect.bisect_right(self._ends, number)
+    stretch = self._stretches[k]
+    record = stretch.first + number - (self._ends[k] - stretch.songs)
     try:
-      return unpack(self._source[number])
+      return unpack(self._reader(k).read([record])[0])
     except (RuntimeError, ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-      last_K = np.cumsum(list(self._shards.values()))
-      path = self._paths[int(np.searchsorted(last_K, number, side='right'))]
-      raise UserError(f'{path} is damaged (song {number}); prepare the songs again') from error
+      raise UserError(
+        f'{stretch.path} is damaged (song {record}); prepare the songs again'
+      ) from error
+
+  def __getstate__(self):
+    return vars(self) | {'_readers': {}}
+
+  def _reader(self, k: int) -> ArrayRecordReader:
+    if k not in self._readers:
+      path = str(self._stretches[k].path)
+      self._readers[k] = ArrayRecordReader(path, 'readahead_buffer_size:0')
+    return self._readers[k]
 
 
-def _splits(directory: Path) -> dict[str, dict]:
-  """What dataset.json says of each split."""
-  path = directory / DESCRIPTION
-  try:
-    description = json.loads(path.read_text())
-    found, version = description['format'], description['version']
-    splits = description['splits']
-  except OSError as error:
+def read_splits(directory: Path) -> dict[str, list[Stretch]]:
+  """The shards of each split, of all parts in order.
+
+  Where names decide and nothing fell to training or to validation, the last song of the other is
+  lent to it: a small folder, too, has songs for both.
+
+  Raises:
+    UserError: parts are missing, or were not made with the same arguments.
+  """
+  splits: dict[str, list[Stretch]] = {}
+  is_by_name = False
+  for folder, manifest in _read_parts(directory):
+    is_by_name = manifest.arguments['splits'] == 'by name'
+    for name in sorted(manifest.shards):
+      if (shard := manifest.shards[name]).songs:
+        splits.setdefault(shard.split, []).append(Stretch(folder, shard, 0, shard.songs))
+  for split, other in (BY_NAME, BY_NAME[::-1]) if is_by_name else ():
+    if split not in splits and (split == 'train' or _num_songs(splits[other]) > 1):
+      splits[split] = [_lent(splits, other)]
+  return dict(sorted(splits.items()))
+
+
+def _read_parts(directory: Path) -> list[tuple[Path, parts.Manifest]]:
+  names = os.listdir(directory) if directory.is_dir() else []
+  found = sorted(name for name in names if re.fullmatch(r'part-\d{5,}-of-\d{5,}', name))
+  if not found:
+    started = 'prepare has not finished' if any(map(parts.NAME.fullmatch, names)) else 'no part-*'
     raise UserError(
-      f'{directory} has no songs ({path.name}: {error.strerror}); write them with '
-      'python -m fractaljax.prepare'
-    ) from error
-  except (ValueError, KeyError, TypeError) as error:
-    raise UserError(f'{path} is damaged; prepare the songs again') from error
-  if (found, version) != (FORMAT, VERSION):
-    found = f'{found}, version {version}, not {FORMAT}, version {VERSION}'
-    raise UserError(f'{path} has {found}; prepare the songs again')
-  return splits
+      f'{directory} has no songs ({started}); write them with python -m fractaljax.prepare'
+    )
+  counts = {int(parts.NAME.fullmatch(name)[2]) for name in found}
+  if len(counts) > 1:
+    raise UserError(f'{directory} has {found[0]} and {found[-1]}; remove those of one preparation')
+  every = [parts.Part(i, *counts).name for i in range(*counts)]
+  if missing := [name for name in every if name not in found]:
+    shown = ', '.join(missing[:8]) + (', ...' if len(missing) > 8 else '')
+    raise UserError(
+      f'{directory} lacks {len(missing)} of {len(every)} parts ({shown}); run prepare with the '
+      f'--shard_index of each'
+    )
+  read = [(directory / name, parts.load(directory / name)) for name in found]
+  for folder, manifest in read:
+    if changed := parts.differences(read[0][1].arguments, manifest.arguments):
+      raise UserError(
+        f'{folder} is not of the same songs as {found[0]}: {changed}; prepare it again'
+      )
+  return read
+
+
+def _num_songs(stretches: list[Stretch]) -> int:
+  return sum(stretch.songs for stretch in stretches)
+
+
+def _lent(splits: dict[str, list[Stretch]], other: str) -> Stretch:
+  """Takes its last song from a split."""
+  last = splits[other].pop()
+  if last.songs > 1:
+    splits[other].append(last._replace(songs=last.songs - 1))
+  if not splits[other]:
+    del splits[other]
+  return last._replace(first=last.first + last.songs - 1, songs=1)
+
+
+def _undamaged(stretches: list[Stretch], damaged: str) -> list[Stretch]:
+  """Those whose shards are whole; the others are refused, or named."""
+  bad = [stretch for stretch in stretches if not stretch.shard.is_whole(stretch.folder)]
+  if not bad:
+    return stretches
+  if damaged == 'refuse':
+    state = 'damaged' if bad[0].path.exists() else 'missing'
+    others = f', as are {len(bad) - 1} others' if len(bad) > 1 else ''
+    raise UserError(
+      f'{bad[0].path} is {state}{others}; run the same prepare command again, which makes it anew, '
+      'or train without it by --config.data.damaged=skip'
+    )
+  if len(bad) == len(stretches):
+    raise UserError(f'{bad[0].path} and all other shards are damaged; prepare the songs again')
+  for stretch in bad:
+    print(f'left out: {stretch.path} is damaged: {stretch.songs} songs', file=sys.stderr)
+  print(
+    f'left out: {len(bad)} of {len(stretches)} shards, {_num_songs(bad)} of '
+    f'{_num_songs(stretches)} songs', file=sys.stderr,
+  )  # fmt: skip
+  return [stretch for stretch in stretches if stretch not in bad]

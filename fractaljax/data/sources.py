@@ -1,24 +1,16 @@
 """Where songs come from: MIDI folders, POP909, arrays of rolls, the built-in corpus."""
 
-import functools
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from fractaljax.errors import UserError
-from fractaljax.music import corpus, midi
-from fractaljax.music.codec import Codec
-from fractaljax.music.notes import Song
 
 FORMATS = ('auto', 'midi', 'pop909', 'rolls')
-ROLL_LOW_PITCH = 21
 VALID_SHARE = 0.05
-LEAST_BEAT_SECONDS = 0.05
 
 
 class Item(NamedTuple):
@@ -30,7 +22,7 @@ class Item(NamedTuple):
     key: array in the file; number in the corpus.
     source: what the song is to be called.
     split: 'train', 'valid' or 'test'; '' where its name decides, see `split_by_name`.
-    beats: file of its beats, or ''.
+    beats: file that its beats are in, if it exists, or ''.
   """
 
   kind: str
@@ -41,28 +33,26 @@ class Item(NamedTuple):
   beats: str = ''
 
 
-class Rejected(Exception):
-  """A song that is not taken, with a reason for counting."""
+class Items(Sequence[Item]):
+  """The songs to be read, in a fixed order; of each only its name is in memory.
 
-  def __init__(self, reason: str, text: str):
-    super().__init__(text)
-    self.reason = reason
-
-
-def read_item(item: Item) -> tuple[Song, float]:
-  """The song, and its mean onset error in steps.
-
-  Raises:
-    MidiError, Rejected: the song cannot be used; `reason` tells why.
+  Args:
+    names: one a song.
+    make: the item of a name.
+    arguments: what else says which songs these are and how they are read.
   """
-  if item.kind == 'midi':
-    song, error = midi.on_grid(midi.read(item.path), _read_beats(item.beats))
-  else:
-    song, error = (_read_roll if item.kind == 'rolls' else _compose)(item), 0.0
-  return Song(**vars(song) | {'source': item.source}), error
+
+  def __init__(self, names: Sequence, make: Callable[[Any], Item], arguments: dict[str, str]):
+    self._names, self._make, self.arguments = names, make, arguments
+
+  def __len__(self) -> int:
+    return len(self._names)
+
+  def __getitem__(self, index) -> Item:
+    return self._make(self._names[index])
 
 
-def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) -> list[Item]:
+def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) -> Items:
   """The songs in a folder, in a fixed order.
 
   Args:
@@ -78,62 +68,75 @@ def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) ->
   if not root.is_dir():
     raise UserError(f'--input={root} is not a folder; see the path')
   kind = _recognise(root) if kind == 'auto' else kind
-  if kind == 'pop909':
-    items = _pop909(root, names, use_beats)
-  elif kind == 'midi':
-    items = _midi_files(root, names)
-  else:
-    items = _rolls(root, names)
-  if not items:
+  found, make = {'pop909': _pop909, 'midi': _midi_files, 'rolls': _rolls}[kind](root, names)
+  if not found:
     raise UserError(f'--input={root} has no songs of the format {kind!r}; see --format and --list')
-  return items
+  arguments = {'input': os.path.abspath(root), 'format': kind, 'beats': str(use_beats).lower()}
+  return Items(found, make if use_beats else lambda name: make(name)._replace(beats=''), arguments)
+
+
+def built_in_corpus(num_songs: int, seed: int) -> Items:
+  """Songs of the built-in corpus, the last twentieth for validation."""
+  first_valid = num_songs - max(1, round(num_songs * VALID_SHARE))
+
+  def make(i: int) -> Item:
+    split = 'train' if i < first_valid else 'valid'
+    return Item('corpus', str(seed), str(i), f'corpus/{seed}/{i}', split)
+
+  return Items(range(num_songs), make, {'format': 'corpus', 'seed': str(seed)})
+
+
+def split_by_name(source: str) -> str:
+  """Always the same split for the same name, whatever else is in the folder."""
+  return 'valid' if zlib.crc32(source.encode()) % 1000 < 1000 * VALID_SHARE else 'train'
 
 
 def _recognise(root: Path) -> str:
   if next(root.glob('*/beat_midi.txt'), None):
     return 'pop909'
-  return 'rolls' if next(root.rglob('*.npz'), None) else 'midi'
+  return 'rolls' if next(_files(root, '.npz'), None) else 'midi'
 
 
-def _pop909(root: Path, names: Sequence[str] | None, use_beats: bool) -> list[Item]:
+def _files(root: Path, *suffixes: str) -> Iterator[str]:
+  """The files below a folder, as relative paths; only names, since a million need no more."""
+  for folder, _, names in os.walk(root):
+    prefix = os.path.relpath(folder, root)
+    for name in names:
+      if name.lower().endswith(suffixes):
+        yield name if prefix == '.' else f'{prefix}/{name}'
+
+
+def _pop909(root: Path, names: Sequence[str] | None):
   """Songs NNN/NNN.mid, split as train.txt and valid.txt beside them say; the rest is for tests."""
   splits = _read_splits(root)
   if names is None:
     names = [path.stem for path in root.glob('*/*.mid') if path.stem == path.parent.name]
-  items = []
-  for name in sorted({Path(name).stem for name in names}):
-    folder = root / name
+
+  def make(name: str) -> Item:
+    folder = f'{root}/{name}'
     split = splits.get(name, 'test') if splits else ''
-    beats = folder / 'beat_midi.txt'
-    items.append(
-      Item(
-        'midi', str(folder / f'{name}.mid'), '', f'{name}/{name}.mid', split,
-        str(beats) if use_beats and beats.exists() else '',
-      )
-    )  # fmt: skip
-  return items
+    source = f'{name}/{name}.mid'
+    return Item('midi', f'{root}/{source}', '', source, split, f'{folder}/beat_midi.txt')
+
+  return sorted({Path(name).stem for name in names}), make
 
 
-def _midi_files(root: Path, names: Sequence[str] | None) -> list[Item]:
-  if names is None:
-    suffixes = ('.mid', '.midi')
-    paths = (path for path in root.rglob('*') if path.suffix.lower() in suffixes)
-    names = [path.relative_to(root).as_posix() for path in paths if path.is_file()]
-  return [Item('midi', str(root / name), '', _printable(name), '') for name in sorted(set(names))]
+def _midi_files(root: Path, names: Sequence[str] | None):
+  names = sorted(_files(root, '.mid', '.midi') if names is None else set(names))
+  return names, lambda name: Item('midi', f'{root}/{name}', '', _printable(name), '')
 
 
-def _rolls(root: Path, names: Sequence[str] | None) -> list[Item]:
+def _rolls(root: Path, names: Sequence[str] | None):
   """Arrays of (steps, 88) in .npz files named NAME_train.npz, NAME_valid.npz, NAME_test.npz."""
-  if names is None:
-    names = [path.relative_to(root).as_posix() for path in root.rglob('*.npz')]
-  items = []
-  for name in sorted(set(names)):
-    path, source = root / name, _printable(name)
-    split = path.stem.rpartition('_')[2]
+  names = sorted(_files(root, '.npz') if names is None else set(names))
+
+  def make(name_and_key: tuple[str, str]) -> Item:
+    name, key = name_and_key
+    split = Path(name).stem.rpartition('_')[2]
     split = split if split in ('train', 'valid', 'test') else 'train'
-    keys = _keys(path) or ('',)
-    items += [Item('rolls', str(path), key, f'{source}/{key}', split) for key in keys]
-  return items
+    return Item('rolls', f'{root}/{name}', key, f'{_printable(name)}/{key}', split)
+
+  return [(name, key) for name in names for key in _keys(root / name) or ('',)], make
 
 
 def _keys(path: Path) -> tuple[str, ...]:
@@ -142,11 +145,6 @@ def _keys(path: Path) -> tuple[str, ...]:
       return tuple(sorted(name.removesuffix('.npy') for name in archive.namelist()))
   except (OSError, zipfile.BadZipFile):
     return ()
-
-
-def split_by_name(source: str) -> str:
-  """Always the same split for the same name, whatever else is in the folder."""
-  return 'valid' if zlib.crc32(source.encode()) % 1000 < 1000 * VALID_SHARE else 'train'
 
 
 def _read_splits(root: Path) -> dict[str, str]:
@@ -160,41 +158,3 @@ def _read_splits(root: Path) -> dict[str, str]:
 def _printable(name: str) -> str:
   """A file name as text that can be stored and shown, whatever bytes it is made of."""
   return os.fsencode(name).decode(errors='replace')
-
-
-def _read_beats(path: str) -> np.ndarray | None:
-  if not path:
-    return None
-  try:
-    beats_Bx3 = np.loadtxt(path, ndmin=2)
-  except (OSError, ValueError) as error:
-    raise Rejected('beats', f'{path} cannot be read: {error}') from error
-  if beats_Bx3.shape[0] < 2 or beats_Bx3.shape[1] != 3:
-    raise Rejected('beats', f'{path} has {beats_Bx3.shape} numbers; three columns are needed')
-  if not (beats_Bx3[0, 0] >= 0 and np.all(np.diff(beats_Bx3[:, 0]) > LEAST_BEAT_SECONDS)):
-    raise Rejected('beats', f'{path} has beats that do not follow one another')
-  return beats_Bx3
-
-
-@functools.lru_cache(maxsize=1)
-def _archive(path: str):
-  return np.load(path)
-
-
-def _read_roll(item: Item) -> Song:
-  try:
-    roll_TxP = _archive(item.path)[item.key]
-  except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-    reason = 'missing' if isinstance(error, FileNotFoundError) else 'damaged'
-    raise Rejected(reason, f'{item.path} cannot be read: {error}') from error
-  if roll_TxP.ndim != 2 or roll_TxP.shape[1] != 88:
-    raise Rejected('shape', f'{item.source} has shape {roll_TxP.shape}, not (steps, 88)')
-  if not roll_TxP.any():
-    raise Rejected('empty', f'{item.source} has no notes')
-  notes_Nx4 = Codec('binary', ROLL_LOW_PITCH, 88).decode((roll_TxP.T != 0).astype(np.int32))
-  # The benchmarks count every step and have no bars: the length stays as it is.
-  return Song(notes_Nx4, len(roll_TxP))
-
-
-def _compose(item: Item) -> Song:
-  return corpus.song(int(item.path), int(item.key))

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 from fractaljax.errors import UserError
-from fractaljax.music.notes import DURATION, ONSET, PITCH, VELOCITY
 
 SILENCE, HOLD, FIRST_ONSET = 0, 1, 2
 NUM_BINS, BIN_WIDTH = 32, 4
@@ -68,29 +68,36 @@ class Codec:
     the pitches or the steps is dropped.
 
     Returns:
-      tokens_PxT, int32.
+      tokens_PxT, uint8: every id of every codec fits, those of `unknown` and `outside` too.
     """
-    notes_Nx4 = np.asarray(notes_Nx4, np.int64).reshape(-1, 4)
-    row_N = notes_Nx4[:, PITCH] - self.low
-    start_N = np.maximum(notes_Nx4[:, ONSET], 0)
-    end_N = np.minimum(notes_Nx4[:, ONSET] + notes_Nx4[:, DURATION], num_steps)
-    heard_N = (row_N >= 0) & (row_N < self.num_pitches) & (start_N < end_N)
-    notes_Nx4, row_N, start_N, end_N = (x[heard_N] for x in (notes_Nx4, row_N, start_N, end_N))
+    return self.encode_all([np.asarray(notes_Nx4).reshape(-1, 4)], num_steps)[0]
 
-    tokens_PxT = np.zeros((self.num_pitches, num_steps), np.int32)
-    first_N, length_N = row_N * num_steps + start_N, end_N - start_N
+  def encode_all(self, notes_B: Sequence[np.ndarray], num_steps: int) -> np.ndarray:
+    """Writes the notes of each song into a roll of its own, see `encode`; tokens_BxPxT."""
+    tokens_BxPxT = np.zeros((len(notes_B), self.num_pitches, num_steps), np.uint8)
+    song_N = np.repeat(np.arange(len(notes_B)), [len(notes_Nx4) for notes_Nx4 in notes_B])
+    onset_N, duration_N, pitch_N, velocity_N = np.concatenate(
+      [notes_Nx4.T for notes_Nx4 in notes_B], axis=1, dtype=np.int64
+    )
+    row_N = pitch_N - self.low
+    start_N, end_N = np.maximum(onset_N, 0), np.minimum(onset_N + duration_N, num_steps)
+    heard_N = np.flatnonzero((row_N >= 0) & (row_N < self.num_pitches) & (start_N < end_N))
+    song_N, onset_N, row_N, velocity_N, start_N, end_N = (
+      x[heard_N] for x in (song_N, onset_N, row_N, velocity_N, start_N, end_N)
+    )
+    flat_C = tokens_BxPxT.reshape(-1)
+    first_N = (song_N * self.num_pitches + row_N) * num_steps + start_N
+    length_N = end_N - start_N
     # The flat indices of all cells of all notes: each note's first, counted up along its length.
     before_N = np.cumsum(length_N) - length_N
     cell_C = np.repeat(first_N - before_N, length_N) + np.arange(length_N.sum())
     if self.name == 'onset':
-      tokens_PxT.flat[cell_C] = HOLD
-      struck_N = notes_Nx4[:, ONSET] >= 0
-      tokens_PxT.flat[first_N[struck_N]] = onset_token(notes_Nx4[struck_N, VELOCITY])
-    elif self.name == 'velocity':
-      tokens_PxT.flat[cell_C] = np.repeat(notes_Nx4[:, VELOCITY], length_N)
+      flat_C[cell_C] = HOLD
+      struck_N = onset_N >= 0
+      flat_C[first_N[struck_N]] = onset_token(velocity_N[struck_N])
     else:
-      tokens_PxT.flat[cell_C] = 1
-    return tokens_PxT
+      flat_C[cell_C] = np.repeat(velocity_N, length_N) if self.name == 'velocity' else 1
+    return tokens_BxPxT
 
   def decode(self, tokens_PxT: np.ndarray) -> np.ndarray:
     """Reads the notes of a roll; `unknown`, `outside` and a hold with no note before it are silent.

@@ -8,15 +8,15 @@ import numpy as np
 
 from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.codec import SILENCE, Codec
-from fractaljax.music.notes import PITCH, Song
+from fractaljax.music.notes import DURATION, ONSET, PITCH, Song
 
 
 class Crop(NamedTuple):
   """One crop, or a batch of them with a leading B on every field.
 
   Attributes:
-    tokens_PxT: int32 codec tokens; silence where `valid_T` is False.
-    left_PxH: int32 tokens of the H steps before the crop; the codec's `outside` before the song.
+    tokens_PxT: uint8 codec tokens; silence where `valid_T` is False.
+    left_PxH: uint8 tokens of the H steps before the crop; the codec's `outside` before the song.
     valid_T: bool, False on padding after the song's end. Padding never reaches a loss.
     phase_T: int32 in [0, NUM_PHASES), place in the bar, see `phase`.
     bar_T: int32, index of the bar in the song.
@@ -36,14 +36,13 @@ class Crop(NamedTuple):
 NUM_PHASES = 44
 
 
-def phase(step_T: np.ndarray, steps_per_bar: int) -> np.ndarray:
+def phase(step_T: np.ndarray, steps_per_bar: np.ndarray | int) -> np.ndarray:
   """Place in the bar of each step (counted from the song's start), an id in [0, NUM_PHASES)."""
   place_T = step_T % steps_per_bar
-  if steps_per_bar == 16:
-    return place_T
-  if steps_per_bar == 12:
-    return 16 + place_T
-  return 28 + place_T * 16 // steps_per_bar
+  other_T = 28 + place_T * 16 // steps_per_bar
+  return np.where(
+    steps_per_bar == 16, place_T, np.where(steps_per_bar == 12, 16 + place_T, other_T)
+  )
 
 
 def cut(
@@ -68,21 +67,53 @@ def cut(
     transpose: semitones added to every pitch; notes that leave the codec's pitches are dropped.
     attributes: names for `attributes_A`, taken from the whole song after transposition.
   """
-  song = transposed(song, transpose)
-  step_S = np.arange(start_step - halo, start_step + num_steps)
-  moved_Nx4 = song.notes_Nx4 - np.array([step_S[0], 0, 0, 0], np.int32)
-  tokens_PxS = codec.encode(moved_Nx4, len(step_S))
-  tokens_PxS[:, step_S < 0] = codec.outside
-  tokens_PxS[:, step_S >= song.num_steps] = SILENCE
-  step_T = step_S[halo:]
+  batch = cut_all([song], codec, [start_step], num_steps, halo, [transpose], attributes)
+  return Crop(*(field_B[0] for field_B in batch))
+
+
+def cut_all(
+  song_B: Sequence[Song],
+  codec: Codec,
+  start_B: Sequence[int],
+  num_steps: int,
+  halo: int,
+  transpose_B: Sequence[int],
+  attributes: tuple[str, ...] = (),
+) -> Crop:
+  """A batch of crops, one of each song; see `cut`."""
+  size = halo + num_steps
+  moved_B = [
+    _moved(song.notes_Nx4, start - halo, size, semitones)
+    for song, start, semitones in zip(song_B, start_B, transpose_B, strict=True)
+  ]
+  tokens_BxPxS = codec.encode_all(moved_B, size)
+  for tokens_PxS, song, start in zip(tokens_BxPxS, song_B, start_B, strict=True):
+    tokens_PxS[:, : max(halo - start, 0)] = codec.outside
+    tokens_PxS[:, max(halo + song.num_steps - start, 0) :] = SILENCE
+  step_BxT = np.asarray(start_B, np.int32)[:, None] + np.arange(num_steps, dtype=np.int32)
+  per_bar_B = np.array([song.steps_per_bar for song in song_B], np.int32)
+  ids_BxA = np.zeros((len(song_B), len(attributes)), np.int32)
+  if attributes:
+    for ids_A, song, semitones in zip(ids_BxA, song_B, transpose_B, strict=True):
+      ids_A[:] = attribute_ids(transposed(song, semitones), attributes)
   return Crop(
-    tokens_PxT=tokens_PxS[:, halo:],
-    left_PxH=tokens_PxS[:, :halo],
-    valid_T=step_T < song.num_steps,
-    phase_T=phase(step_T, song.steps_per_bar).astype(np.int32),
-    bar_T=(step_T // song.steps_per_bar).astype(np.int32),
-    attributes_A=attribute_ids(song, attributes),
+    tokens_PxT=tokens_BxPxS[:, :, halo:],
+    left_PxH=tokens_BxPxS[:, :, :halo],
+    valid_T=step_BxT < np.array([[song.num_steps] for song in song_B]),
+    phase_T=phase(step_BxT, per_bar_B[:, None]),
+    bar_T=step_BxT // per_bar_B[:, None],
+    attributes_A=ids_BxA,
   )
+
+
+def _moved(notes_Nx4: np.ndarray, first: int, num_steps: int, semitones: int) -> np.ndarray:
+  """The notes that may sound in steps first .. first + num_steps - 1, counted from there."""
+  onset_N = notes_Nx4[:, ONSET]
+  heard_N = (onset_N < first + num_steps) & (onset_N + notes_Nx4[:, DURATION] > first)
+  notes_4xN = notes_Nx4.T[:, heard_N]
+  notes_4xN[ONSET] -= first
+  notes_4xN[PITCH] += semitones
+  return notes_4xN.T
 
 
 def stack(crops: Sequence[Crop]) -> Crop:

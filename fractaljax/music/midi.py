@@ -106,7 +106,8 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
     metre, are_its_own = (beats, 4), False
     beat_B = performance.step_at(beats_Bx3[:, 0])
     offset = beat_B[first]
-    onset_N, end_N = (grid.by_beats(x_N, beat_B) - 4 * first for x_N in (onset_N, end_N))
+    time_2xN = np.stack([onset_N, end_N])
+    onset_N, end_N = grid.by_beats(time_2xN, beat_B) - 4 * first
   error = grid.onset_error(onset_N)
   steps_per_bar = metre[0] * 16 // metre[1]
   if not are_its_own:
@@ -159,7 +160,8 @@ def _file_bytes(song: Song, program: int) -> bytes:
 
 def _parse(path) -> symusic.Score:
   try:
-    data = Path(path).read_bytes()
+    with open(path, 'rb') as file:
+      data = file.read()
   except OSError as error:
     reason = 'missing' if isinstance(error, FileNotFoundError) else 'unreadable'
     raise MidiError(path, reason, f'cannot be read ({error.strerror}); see the path') from error

@@ -41,7 +41,7 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
   """
-  target_BxPxT = jnp.asarray(crop.tokens_PxT)
+  target_BxPxT = jnp.asarray(crop.tokens_PxT, jnp.int32)
   crop = crop._replace(tokens_PxT=jnp.full_like(target_BxPxT, model.config.codec.unknown))
   return _start(Decoder(model, params, knobs, plan), crop, noise, target_BxPxT)[1]
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
 from fractaljax.data.in_c import read_songs
+from fractaljax.data.stream import Stream
 from fractaljax.distributed import is_first, say, wait
 from fractaljax.errors import UserError
 from fractaljax.mesh import Placement, make_placement
@@ -26,7 +28,6 @@ from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
-from fractaljax.training.stream import Stream, save_batch
 
 
 def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = None) -> State:
@@ -47,11 +48,14 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
   placement = make_placement(devices, config.fsdp)
   model = Fractal(check(config, len(devices)))
   directory = config.data.directory or _built_in_corpus(config, workdir)
-  songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
+  songs = {
+    split: read_songs(directory, split, config.data.in_c, config.data.damaged)
+    for split in ('train', 'valid')
+  }
   run_dir.claim(workdir, config)
 
   optimizer = make_optimizer(config.optimizer, config.num_steps)
-  batches = Stream(_batches(config, model, songs['train']), config.log_every)
+  batches = _stream(config, model, songs['train'])
   checkpoints = Checkpoints(workdir, config.keep_checkpoints)
   state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
   say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
@@ -63,7 +67,7 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
     except NotFinite as error:
       checkpoints.close()
       path = Path(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
-      save_batch(path, batches.again(error.step))
+      np.savez_compressed(path, **batches.batch(error.step - 1)._asdict())
       raise UserError(f'{error}; the batch is in {path}') from error
   checkpoints.close()
   return state
@@ -104,15 +108,15 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
 
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
-  """Prepares the built-in corpus in the run's folder, unless it is there."""
+  """Prepares what is not yet there of the built-in corpus in the run's folder."""
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
-  if is_first() and not directory.exists():
+  if is_first():
     ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
   wait('corpus')
   return str(directory)
 
 
-def _batches(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
+def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]) -> Stream:
   """This process's share of the training batches."""
   data, count = config.data, jax.process_count()
   return pipeline.training_batches(
@@ -126,6 +130,7 @@ def _batches(config: ConfigDict, model: Fractal, songs: Sequence[Song]):
     config.seed,
     jax.process_index(),
     count,
+    data.workers,
   )
 
 
@@ -141,7 +146,7 @@ def _start_or_resume(
   if checkpoints.latest is None:
     return jax.jit(init, out_shardings=shardings)(example)
   state, data_state = checkpoints.restore(shapes, shardings)
-  batches.put(int(state.step), data_state)
+  batches.set_state(data_state)
   say(f'going on from step {int(state.step)}')
   return state
 

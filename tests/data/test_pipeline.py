@@ -5,10 +5,12 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from absl import flags
 
 from fractaljax.data import pipeline
 from fractaljax.music import corpus
 from fractaljax.music.codec import Codec
+from fractaljax.music.notes import Song
 
 CODEC = Codec('onset')
 
@@ -18,9 +20,9 @@ def songs():
   return [corpus.song(0, i, num_bars=4 + i) for i in range(6)]
 
 
-def stream(songs, seed=0, batch_size=2, process_index=0, process_count=1):
+def stream(songs, seed=0, batch_size=2, process_index=0, process_count=1, workers=0):
   return pipeline.training_batches(
-    songs, CODEC, batch_size, 64, 16, (-5, 6), (), seed, process_index, process_count
+    songs, CODEC, batch_size, 64, 16, (-5, 6), (), seed, process_index, process_count, workers
   )
 
 
@@ -34,6 +36,13 @@ def test_a_batch_is_a_function_of_seed_and_number(songs):
   assert not all(same(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_a_running_stream_can_be_put_back(songs):
+  running = stream(songs)
+  first = [next(running) for _ in range(3)]
+  running.set_state({'next_index': 1})
+  assert all(same(a, next(running)) for a in first[1:])
+
+
 def test_resumed_is_straight_on(songs):
   straight = list(itertools.islice(stream(songs), 6))
   stopped = stream(songs)
@@ -44,21 +53,64 @@ def test_resumed_is_straight_on(songs):
   assert all(same(a, next(resumed)) for a in straight[3:])
 
 
-def test_two_processes_share_the_batch_of_one(songs):
-  whole = next(stream(songs, batch_size=4))
-  halves = [next(stream(songs, 0, 2, i, 2)) for i in range(2)]
-  for i in range(2):
-    assert same(halves[i], jax.tree.map(lambda x, i=i: x[i::2], whole))
+@pytest.mark.parametrize('count', [2, 3])
+def test_processes_share_the_batch_of_one(songs, count):
+  for number, whole in zip(range(5), stream(songs, batch_size=6), strict=False):
+    shares = [stream(songs, 0, 6 // count, i, count) for i in range(count)]
+    for i, share in enumerate(shares):
+      share.set_state({'next_index': number})
+      assert same(next(share), jax.tree.map(lambda x, i=i: x[i::count], whole))
 
 
-def test_every_song_once_an_epoch():
+@pytest.mark.parametrize('num_songs', [1, 5, 8, 13])
+@pytest.mark.parametrize('count', [1, 2, 3, 4])
+@pytest.mark.parametrize('stopped_at', [None, 2])
+def test_every_song_once_an_epoch_over_all_processes(num_songs, count, stopped_at):
   # Songs told apart by their number of bars, all of them shorter than a crop.
-  songs = [corpus.song(0, i, num_bars=2 + i) for i in range(5)]
-  batches = itertools.islice(
-    pipeline.training_batches(songs, CODEC, 1, 256, 0, (0, 0), (), 0), len(songs)
-  )
-  lengths = sorted(int(batch.valid_T.sum()) for batch in batches)
-  assert lengths == sorted(song.num_steps for song in songs)
+  songs = [Song(np.array([[0, 1, 60, 64]], np.int32), 16 * (1 + i)) for i in range(num_songs)]
+  num_epochs, batch_size = 6, 2
+  num_batches = -(-num_epochs * num_songs // (batch_size * count))
+  lengths = []
+  for index in range(count):
+    share = pipeline.training_batches(
+      songs, CODEC, batch_size, 256, 0, (0, 0), (), 0, index, count
+    )  # fmt: skip
+    for number in range(num_batches):
+      if number == stopped_at:
+        state = share.get_state()
+        share = pipeline.training_batches(
+          songs, CODEC, batch_size, 256, 0, (0, 0), (), 0, index, count
+        )  # fmt: skip
+        share.set_state(state)
+      for row, valid_T in enumerate(next(share).valid_T):
+        lengths.append(((number * batch_size + row) * count + index, int(valid_T.sum())))
+  orders = [length for _, length in sorted(lengths)]
+  epochs = [orders[e * num_songs : (e + 1) * num_songs] for e in range(num_epochs)]
+  assert all(sorted(epoch) == [16 * (1 + i) for i in range(num_songs)] for epoch in epochs)
+  assert num_songs == 1 or len(set(map(tuple, epochs))) > 1
+
+
+def test_starts_and_intervals_are_spread_evenly():
+  song = Song(np.array([[0, 96, 60, 64]], np.int32), 96)
+  batch = next(pipeline.training_batches([song], CODEC, 2000, 32, 0, (-2, 2), (), 0))
+  starts = np.bincount(batch.bar_T[:, 0], minlength=5)
+  pitches = np.bincount((batch.tokens_PxT > 0).argmax(axis=1)[:, 0], minlength=128)
+  assert starts.shape == (5,) and np.all(np.abs(starts - 400) < 80)
+  assert pitches[58:63].sum() == 2000 and np.all(np.abs(pitches[58:63] - 400) < 80)
+
+
+@pytest.mark.slow
+def test_worker_processes_give_what_threads_give_and_either_resumes_the_other(songs):
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS(['test'])
+  straight = list(itertools.islice(stream(songs), 7))
+  stopped = stream(songs, workers=2)
+  assert all(same(a, next(stopped)) for a in straight[:3])
+  resumed = stream(songs)
+  resumed.set_state(stopped.get_state())
+  stopped.set_state(resumed.get_state())
+  for batch in straight[3:]:
+    assert same(batch, next(resumed)) and same(batch, next(stopped))
 
 
 def test_crops_begin_on_bar_lines_and_keep_their_notes(songs):

@@ -12,15 +12,25 @@ import numpy as np
 import pytest
 
 from fractaljax.data import ingest, sources
-from fractaljax.data.records import Songs
+from fractaljax.data.records import BY_NAME, Songs, read_splits
+from fractaljax.errors import UserError
 from fractaljax.music import corpus, midi
 from fractaljax.music.codec import Codec
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def command(*flags):
-  arguments = [sys.executable, '-m', 'fractaljax.prepare', *map(str, flags)]
+SMALL_SHARDS = """
+from fractaljax import command, prepare
+from fractaljax.data import plan
+plan.FILES_PER_SHARD = 100
+command.run(prepare.main)
+"""
+
+
+def command(*flags, code=None):
+  program = ['-c', code] if code else ['-m', 'fractaljax.prepare']
+  arguments = [sys.executable, *program, *map(str, flags)]
   return subprocess.Popen(
     arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
   )
@@ -62,7 +72,7 @@ def spoilt(folder):
 
 
 def songs_of(directory):
-  splits = json.loads((directory / 'dataset.json').read_text())['splits']
+  splits = read_splits(directory)
   return {song.source: (split, song) for split in splits for song in Songs(directory, split)}
 
 
@@ -95,8 +105,8 @@ def test_a_small_folder_has_songs_for_training_and_for_validation(num_good, spoi
   for path in [path for path in sorted(spoilt.rglob('*')) if path.is_file()][num_good:8]:
     path.unlink()
   prepare(spoilt, tmp_path / 'songs')
-  assert len(Songs(tmp_path / 'songs', 'valid')) >= 1
-  assert len(Songs(tmp_path / 'songs', 'train')) >= 1
+  train, valid = ([s.source for s in Songs(tmp_path / 'songs', split)] for split in BY_NAME)
+  assert train and valid and len({*train, *valid}) == len(train + valid) == num_good
 
 
 def test_names_decide_the_split_once_and_for_all():
@@ -110,7 +120,7 @@ def test_what_is_written_does_not_depend_on_the_number_of_workers(spoilt, tmp_pa
   for num_workers in (1, 2, 3):
     prepare(spoilt, tmp_path / str(num_workers), num_workers=num_workers)
   files = [
-    {path.name: path.read_bytes() for path in (tmp_path / n).iterdir()} for n in ('1', '2', '3')
+    {path.name: path.read_bytes() for path in (tmp_path / n).glob('*/*')} for n in ('1', '2', '3')
   ]
   assert files[0] == files[1] == files[2]
 
@@ -148,12 +158,28 @@ def test_wrong_flags_are_one_line(flags, words, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_existing_songs_are_only_replaced_when_asked(folder, tmp_path):
+def test_the_same_command_again_changes_nothing_and_another_is_refused(folder, tmp_path):
   flags = f'--input={folder}', f'--output={tmp_path}/songs'
-  report(*flags)
+  first = report(*flags)
+  files = {path: path.stat().st_mtime_ns for path in (tmp_path / 'songs').rglob('*')}
+  again = report(*flags)
+  timing = {'seconds', 'files_per_second'}
+  assert again | dict.fromkeys(timing) == first | dict.fromkeys(timing)
+  assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'songs').rglob('*')} == files
+  (folder / 'a.mid').rename(folder / 'z.mid')
   code, _, err = run(*flags)
-  assert code == 2 and '--overwrite' in err
+  assert code == 2 and 'files=8' in err.splitlines()[-1] and '--overwrite' in err
   assert report(*flags, '--overwrite')['songs'] == 8
+  assert 'z.mid' in songs_of(tmp_path / 'songs')
+
+
+def test_an_array_of_jobs_prepares_every_file_once(spoilt, tmp_path):
+  flags = f'--input={spoilt}', f'--output={tmp_path}/songs', '--workers=1', '--num_shards=3'
+  found = [report(*flags, f'--shard_index={i}') for i in range(3)]
+  assert sum(part['songs'] for part in found) == len(songs_of(tmp_path / 'songs')) == 8
+  assert sum(sum(part['rejected'].values()) for part in found) == 3
+  code, _, err = run(*flags, '--shard_index=3')
+  assert code == 2 and '--shard_index=3' in err and len(err.splitlines()) == 1
 
 
 @pytest.fixture
@@ -164,21 +190,32 @@ def interruptible():
   signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_preparation_leaves_nothing(number, interruptible, tmp_path):
-  process = command('--format=corpus', '--songs=100000', f'--output={tmp_path}/songs')
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
+def test_a_stopped_preparation_goes_on_from_its_last_shard(number, interruptible, tmp_path):
+  flags = '--format=corpus', '--songs=600', f'--output={tmp_path}/songs'
+  process = command(*flags, code=SMALL_SHARDS)
+  shard = tmp_path / 'songs' / '.part-00000-of-00001' / 'train-00000.array_record'
   end = time.monotonic() + 60
-  while not list(tmp_path.iterdir()) and time.monotonic() < end:
+  while not shard.exists() and time.monotonic() < end:
     time.sleep(0.02)
-  assert list(tmp_path.iterdir())
+  written = shard.stat().st_mtime_ns
   process.send_signal(number)
   try:
     out, err = process.communicate(timeout=60)
   finally:
     process.kill()
-  assert process.returncode == 130 and out == '' and 'nothing was written' in err
+  assert process.returncode in (130, -signal.SIGKILL) and out == ''
+  assert number == signal.SIGKILL or 'the same command goes on' in err
   assert 'Traceback' not in err
-  assert list(tmp_path.iterdir()) == []
+  with pytest.raises(UserError, match='has not finished'):
+    Songs(tmp_path / 'songs', 'train')
+  out, err = command(*flags, code=SMALL_SHARDS).communicate(timeout=60)
+  assert json.loads(out)['songs'] == 600
+  (kept,) = (tmp_path / 'songs').glob('*/train-00000.array_record')
+  assert kept.stat().st_mtime_ns == written
+  sources_read = [song.source for split in BY_NAME for song in Songs(tmp_path / 'songs', split)]
+  assert sources_read == [f'corpus/0/{i}' for i in range(600)]
 
 
 def test_the_built_in_corpus(tmp_path):

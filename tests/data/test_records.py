@@ -1,35 +1,45 @@
-"""Shards: what goes in comes out, at once or not at all, and damage is named."""
+"""Songs read from shards: what went in comes out, and what is missing or damaged is named."""
 
 import json
 import multiprocessing
+import os
 import pickle
 import subprocess
-import sys
 
 import grain
 import numpy as np
 import pytest
+from absl import flags
 
-from fractaljax.data import records
-from fractaljax.data.records import Songs, new_dataset
+from fractaljax.data import ingest, pipeline, plan, shards, sources
+from fractaljax.data.parts import Part
+from fractaljax.data.records import Songs
 from fractaljax.errors import UserError
 from fractaljax.music import corpus
+from fractaljax.music.codec import Codec
+from fractaljax.music.notes import Song
 
-SPLITS = {'train': range(7), 'valid': range(7, 9)}
+SONGS = 10  # of which 8 are for training
+SHARD = 'part-00000-of-00001/train-00001.array_record'
 
 
-def write(directory, overwrite=False):
-  with new_dataset(directory, overwrite) as writer:
-    for split, numbers in SPLITS.items():
-      for i in numbers:
-        writer.add(split, corpus.song(0, i, num_bars=4))
-  return directory
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(plan, 'FILES_PER_SHARD', 3)
+    patch.setattr(sources, 'VALID_SHARE', 0.2)
+    directory = tmp_path_factory.mktemp('data') / 'songs'
+    ingest.prepare_corpus(directory, SONGS, 0)
+    ingest.prepare_corpus(directory.parent / 'parts', SONGS, 0, part=Part(0, 3))
+    ingest.prepare_corpus(directory.parent / 'parts', SONGS, 0, part=Part(2, 3))
+    yield directory
 
 
 @pytest.fixture
-def directory(tmp_path, monkeypatch):
-  monkeypatch.setattr(records, 'SONGS_PER_SHARD', 3)
-  return write(tmp_path / 'songs')
+def directory(prepared, tmp_path):
+  """A copy to be damaged."""
+  subprocess.run(['cp', '-r', prepared, tmp_path / 'songs'], check=True)
+  return tmp_path / 'songs'
 
 
 def check_same(song, expected):
@@ -39,76 +49,60 @@ def check_same(song, expected):
     assert getattr(song, field) == getattr(expected, field)
 
 
+def flip_a_bit(path, share=0.1):
+  data = bytearray(path.read_bytes())
+  data[int(len(data[:65_536].rstrip(b'\0')) * share) + 100] ^= 1
+  path.write_bytes(data)
+
+
 def read_length_and_last(songs):
   return len(songs), songs[len(songs) - 1].source
 
 
-@pytest.mark.parametrize('split', SPLITS)
-def test_songs_come_out_as_they_went_in(split, directory):
-  songs = Songs(directory, split)
-  assert len(songs) == len(SPLITS[split])
-  for song, i in zip(songs, SPLITS[split], strict=True):
-    check_same(song, corpus.song(0, i, num_bars=4))
-  check_same(songs[-1], corpus.song(0, SPLITS[split][-1], num_bars=4))
-  check_same(songs[np.int64(1)], corpus.song(0, SPLITS[split][1], num_bars=4))
+@pytest.mark.parametrize('split, numbers', [('train', range(8)), ('valid', range(8, 10))])
+def test_songs_come_out_as_they_went_in(split, numbers, prepared):
+  songs = Songs(prepared, split)
+  assert len(songs) == len(numbers)
+  for song, i in zip(songs, numbers, strict=True):
+    check_same(song, corpus.song(0, i))
+  check_same(songs[-1], corpus.song(0, numbers[-1]))
+  check_same(songs[np.int64(1)], corpus.song(0, numbers[1]))
   with pytest.raises(IndexError):
     songs[len(songs)]
 
 
-def test_the_description_counts_and_names_every_shard(directory):
-  splits = json.loads((directory / 'dataset.json').read_text())['splits']
-  assert splits['train']['songs'] == 7 and splits['valid']['bars'] == 8
-  assert splits['train']['notes'] == sum(len(song.notes_Nx4) for song in Songs(directory, 'train'))
-  names = [name for split in splits.values() for name in split['shards']]
-  assert list(splits['train']['shards'].values()) == [3, 3, 1]
-  assert {path.name for path in directory.iterdir()} == {'dataset.json', *names}
+@pytest.mark.parametrize('longest', [1, 32_767, 32_768, 90_000])
+def test_a_record_keeps_notes_of_any_length_and_gap(longest):
+  notes_Nx4 = np.array([[0, longest, 0, 1], [3, 2, 127, 127], [3 + longest, 1, 60, 64]], np.int32)
+  song = Song(notes_Nx4, 4 + longest, (3, 4), 99.5, 'caf\ufffd', -0.25)
+  check_same(shards.unpack(shards.pack(song)), song)
+  check_same(shards.unpack(shards.pack(Song(notes_Nx4[:0], 16))), Song(notes_Nx4[:0], 16))
 
 
-def test_songs_are_a_source_for_grain(directory):
-  dataset = grain.MapDataset.source(Songs(directory, 'train')).shuffle(seed=0)
-  sources = sorted(dataset[i].source for i in range(len(dataset)))
-  assert sources == [f'corpus/0/{i}' for i in range(7)]
+def test_the_manifest_counts_and_names_every_shard(prepared):
+  folder = prepared / 'part-00000-of-00001'
+  listed = json.loads((folder / 'manifest.json').read_text())['shards']
+  assert {path.name for path in folder.iterdir()} == {'manifest.json', *(s['name'] for s in listed)}
+  train = [shard for shard in listed if shard['split'] == 'train']
+  assert [shard['songs'] for shard in train] == [3, 3, 2]
+  songs = Songs(prepared, 'train')
+  assert sum(shard['notes'] for shard in train) == sum(len(song.notes_Nx4) for song in songs)
+  assert sum(shard['bars'] for shard in train) == sum(song.num_bars for song in songs)
+  for shard in listed:
+    assert (folder / shard['name']).stat().st_size == shard['bytes']
 
 
-def test_songs_travel_to_another_process(directory):
-  songs = Songs(directory, 'train')
-  first = songs[0]
-  check_same(pickle.loads(pickle.dumps(songs))[0], first)
+def test_songs_are_a_source_for_grain(prepared):
+  dataset = grain.MapDataset.source(Songs(prepared, 'train')).shuffle(seed=0)
+  names = sorted(dataset[i].source for i in range(len(dataset)))
+  assert names == [f'corpus/0/{i}' for i in range(8)]
+
+
+def test_songs_travel_to_another_process(prepared):
+  songs = Songs(prepared, 'train')
+  check_same(pickle.loads(pickle.dumps(songs))[0], songs[0])
   with multiprocessing.get_context('spawn').Pool(1) as pool:
-    assert pool.apply(read_length_and_last, (songs,)) == (7, 'corpus/0/6')
-
-
-def test_nothing_is_left_of_a_failure(tmp_path):
-  for error in (KeyboardInterrupt, ValueError):
-    with pytest.raises(error), new_dataset(tmp_path / 'songs', False) as writer:
-      writer.add('train', corpus.song(0, 0))
-      raise error
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_songs_are_only_replaced_when_asked_and_then_as_a_whole(directory):
-  with pytest.raises(UserError, match='songs exists.*--overwrite'):
-    write(directory)
-  with pytest.raises(ValueError), new_dataset(directory, True):
-    raise ValueError
-  assert len(Songs(directory, 'train')) == 7
-  with new_dataset(directory, True) as writer:
-    writer.add('train', corpus.song(1, 0))
-  assert len(Songs(directory, 'train')) == 1
-  assert [path.name for path in directory.parent.iterdir()] == ['songs']
-
-
-@pytest.mark.parametrize('kind', ['folder', 'file'])
-def test_what_is_no_dataset_is_never_overwritten(kind, tmp_path):
-  target = tmp_path / 'thesis'
-  if kind == 'folder':
-    target.mkdir()
-    (target / 'chapter1.tex').write_text('It was')
-  else:
-    target.write_text('It was')
-  with pytest.raises(UserError, match='thesis'):
-    write(target, overwrite=True)
-  assert target.exists()
+    assert pool.apply(read_length_and_last, (songs,)) == (8, 'corpus/0/7')
 
 
 def test_a_missing_folder_and_a_folder_without_songs_are_named(tmp_path):
@@ -117,69 +111,84 @@ def test_a_missing_folder_and_a_folder_without_songs_are_named(tmp_path):
       Songs(path, 'train')
 
 
-def test_an_unknown_split_lists_those_there_are(directory):
+def test_missing_parts_are_named(prepared):
+  with pytest.raises(UserError, match=r'lacks 1 of 3 parts \(part-00001-of-00003\)'):
+    Songs(prepared.parent / 'parts', 'train')
+
+
+def test_parts_of_other_preparations_are_refused(directory):
+  folder = directory / 'part-00000-of-00001'
+  subprocess.run(['cp', '-r', folder, directory / 'part-00001-of-00002'], check=True)
+  with pytest.raises(UserError, match=r'part-00000-of-00001 and part-00001-of-00002'):
+    Songs(directory, 'train')
+  folder.rename(directory / 'part-00000-of-00002')
+  path = directory / 'part-00001-of-00002' / 'manifest.json'
+  path.write_text(path.read_text().replace('"seed": "0"', '"seed": "1"'))
+  with pytest.raises(UserError, match=r'seed=0 \(now 1\)'):
+    Songs(directory, 'train')
+
+
+def test_an_unknown_split_lists_those_there_are(prepared):
   with pytest.raises(UserError, match="'test'.*train, valid"):
-    Songs(directory, 'test')
+    Songs(prepared, 'test')
 
 
-def test_another_version_and_a_damaged_description_are_refused(directory):
-  path = directory / 'dataset.json'
-  description = json.loads(path.read_text())
-  path.write_text(json.dumps(description | {'version': 99}))
-  with pytest.raises(UserError, match=r'dataset\.json.*version 99'):
+def test_another_version_and_a_damaged_manifest_are_refused(directory):
+  path = directory / 'part-00000-of-00001' / 'manifest.json'
+  manifest = json.loads(path.read_text())
+  path.write_text(json.dumps(manifest | {'version': 99}))
+  with pytest.raises(UserError, match=r'manifest\.json.*version 99'):
     Songs(directory, 'train')
-  for text in ('{', '[]', '{}', json.dumps({'format': records.FORMAT, 'version': 1})):
+  for text in ('{', '[]', '{}', json.dumps({k: manifest[k] for k in ('format', 'version')})):
     path.write_text(text)
-    with pytest.raises(UserError, match=r'dataset\.json is damaged'):
+    with pytest.raises(UserError, match=r'manifest\.json is damaged'):
       Songs(directory, 'train')
-
-
-@pytest.mark.parametrize('keep', [0.0, 0.5, 0.99])
-def test_a_shard_cut_short_is_named(keep, directory):
-  path = directory / 'train-00001.array_record'
-  data = path.read_bytes()
-  path.write_bytes(data[: int(len(data) * keep)])
-  with pytest.raises(UserError, match=r'train-00001\.array_record'):
-    list(Songs(directory, 'train'))
-
-
-def test_a_missing_shard_is_named(directory):
-  (directory / 'train-00002.array_record').unlink()
-  with pytest.raises(UserError, match=r'train-00002\.array_record is missing'):
+  path.unlink()
+  with pytest.raises(UserError, match=r'manifest\.json is missing'):
     Songs(directory, 'train')
 
 
-def test_a_damaged_record_is_named_and_the_others_are_read(directory):
-  path = directory / 'train-00000.array_record'
-  data = bytearray(path.read_bytes())
-  middle = len(data[:65_536].rstrip(b'\0')) // 2  # in the second of three songs, one after another
-  data[middle : middle + 20] = bytes(20)
-  path.write_bytes(data)
+DAMAGE = {
+  'cut short': lambda path: os.truncate(path, path.stat().st_size // 2),
+  'emptied': lambda path: path.write_bytes(b''),
+  'a flipped bit': flip_a_bit,
+  'a flipped bit in the index': lambda path: flip_a_bit(path, 0.99),
+  'gone': lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize('damage', DAMAGE)
+def test_a_damaged_shard_is_named_and_refused_or_skipped(damage, directory, capfd):
+  DAMAGE[damage](directory / SHARD)
+  with pytest.raises(UserError, match=rf'{SHARD}.*damaged=skip'):
+    Songs(directory, 'train')
+  assert len(Songs(directory, 'valid')) == 2
+  songs = Songs(directory, 'train', damaged='skip')
+  assert [song.source for song in songs] == [f'corpus/0/{i}' for i in (0, 1, 2, 6, 7)]
+  err = capfd.readouterr().err
+  assert err.count(SHARD) == 1 and '1 of 3 shards, 3 of 8 songs' in err
+
+
+def test_all_shards_damaged_is_an_error_even_if_they_may_be_skipped(directory):
+  for path in directory.glob('*/train-*'):
+    flip_a_bit(path)
+  with pytest.raises(UserError, match='all other shards are damaged'):
+    Songs(directory, 'train', damaged='skip')
+
+
+def batches(songs, workers=0):
+  return pipeline.training_batches(songs, Codec(), 2, 32, 0, (0, 0), (), 0, workers=workers)
+
+
+@pytest.mark.parametrize('workers', [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_record_damaged_since_the_start_is_one_error_of_the_stream(workers, directory):
+  if workers and not flags.FLAGS.is_parsed():
+    flags.FLAGS(['test'])
   songs = Songs(directory, 'train')
-  assert songs[0].source == 'corpus/0/0'
-  with pytest.raises(UserError, match=r'train-00000\.array_record is damaged \(song 1\)'):
-    songs[1]
-
-
-FULL_DISK = """
-import resource, sys
-sys.path.insert(0, {root!r})
-from fractaljax.data import records
-from fractaljax.errors import UserError
-from fractaljax.music import corpus
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-  with records.new_dataset({output!r}, False) as writer:
-    for i in range(50):
-      writer.add('train', corpus.song(0, i))
-except UserError as error:
-  print('refused:', error)
-"""
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, request):
-  code = FULL_DISK.format(root=str(request.config.rootpath), output=str(tmp_path / 'songs'))
-  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-  assert done.returncode == 0, done.stderr
-  assert done.stdout.startswith('refused:') and 'songs cannot be written' in done.stdout
-  assert list(tmp_path.iterdir()) == []
+  path = directory / SHARD
+  data = bytearray(path.read_bytes())
+  data[: len(data) // 2] = bytes(len(data) // 2)
+  path.write_bytes(data)
+  with pytest.raises(UserError, match=rf'{SHARD} is damaged \(song \d\)'):
+    for _, _ in zip(range(8), batches(songs, workers), strict=False):
+      pass

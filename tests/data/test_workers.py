@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fractaljax.data import workers
 from fractaljax.data.workers import Failure, parse_all
 
 
@@ -46,23 +47,25 @@ class Unknown:
 
 
 def results(items, num_workers=2, timeout=30.0):
-  return dict(parse_all(behave, items, num_workers, timeout))
+  return list(parse_all(behave, items, num_workers, timeout))
 
 
 @pytest.mark.parametrize('num_workers', [1, 3])
-def test_every_item_has_its_result_once(num_workers):
-  items = list(range(25))
-  pairs = list(parse_all(behave, items, num_workers, 30.0))
-  assert sorted(pairs) == [(i, i) for i in items]
+def test_every_item_has_its_result_once_and_in_order(num_workers):
+  items = list(range(225))
+  items[3] = ('sleep', 0.3)
+  assert results(items, num_workers) == items
 
 
 def test_no_items_need_no_processes():
-  assert results([]) == {}
+  assert results([]) == []
 
 
 @pytest.mark.parametrize('num_workers', [1, 2])
-def test_crashes_cost_only_their_own_items(num_workers):
+@pytest.mark.parametrize('batch', [1, 5])
+def test_crashes_cost_only_their_own_items(num_workers, batch):
   items = ['a', 'exit', 'b', 'kill', 'segfault', 'c', 'exit']
+  items += [f'filler {i}' for i in range(4 * num_workers * batch - len(items))]
   found = results(items, num_workers)
   for number, item in enumerate(items):
     if item in ('exit', 'kill', 'segfault'):
@@ -81,7 +84,26 @@ def test_a_hang_costs_its_item_and_its_time():
 
 def test_the_time_limit_is_for_an_item_not_for_all():
   found = results([('sleep', 0.4)] * 4, num_workers=1, timeout=1.2)
-  assert not any(isinstance(result, Failure) for result in found.values())
+  assert not any(isinstance(result, Failure) for result in found)
+
+
+class Watched(list):
+  """Items that tell how far they were taken."""
+
+  taken = 0
+
+  def __getitem__(self, index):
+    self.taken = max(self.taken, index if isinstance(index, int) else 0)
+    return super().__getitem__(index)
+
+
+def test_a_slow_item_does_not_make_the_others_pile_up(monkeypatch):
+  monkeypatch.setattr(workers, 'AHEAD', 10)
+  items = Watched([('sleep', 1.0), *range(1, 200)])
+  stream = parse_all(behave, items, 2, 30.0)
+  next(stream)
+  assert items.taken < 10 + workers.BATCH
+  assert list(stream) == items[1:]
 
 
 def test_errors_become_failures_with_their_reason():
@@ -114,8 +136,7 @@ def interruptible():
 
 
 def test_ctrl_c_is_left_to_the_parent(interruptible):
-  stream = parse_all(interrupt_self, ['a', 'b'], 1, 30.0)
-  assert dict(stream) == {0: 'a', 1: 'b'}
+  assert list(parse_all(interrupt_self, ['a', 'b'], 1, 30.0)) == ['a', 'b']
 
 
 def interrupt_self(item):

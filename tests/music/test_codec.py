@@ -46,7 +46,7 @@ def test_encode_writes_these_cells():
   for name, row_T in rows.items():
     tokens_PxT = Codec(name, low=59, num_pitches=3).encode(np.array(notes_Nx4), 7)
     np.testing.assert_array_equal(tokens_PxT, [[0] * 7, row_T, [0] * 7])
-    assert tokens_PxT.dtype == np.int32
+    assert tokens_PxT.dtype == np.uint8
 
 
 def test_encode_clips_at_both_ends_and_drops_what_lies_outside():

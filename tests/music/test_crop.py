@@ -90,4 +90,5 @@ def test_stack_puts_the_batch_first():
   batch = stack(crops)
   assert batch.tokens_PxT.shape == (3, 128, 32) and batch.attributes_A.shape == (3, 1)
   np.testing.assert_array_equal(batch.left_PxH[2], crops[2].left_PxH)
-  assert {field.dtype for field in batch} == {np.dtype(np.int32), np.dtype(bool)}
+  dtypes = [np.uint8, np.uint8, bool, np.int32, np.int32, np.int32]
+  assert [field.dtype for field in batch] == dtypes

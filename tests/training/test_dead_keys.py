@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fractaljax.config import base, check
-from fractaljax.data import pipeline
+from fractaljax.data import ingest, pipeline, plan
 from fractaljax.errors import UserError
 from fractaljax.mesh import make_placement
 from fractaljax.model.fractal import Fractal
@@ -174,9 +174,26 @@ def test_the_directory_of_the_songs_is_read(tmp_path):
     loop.train(tiny_config(**{'data.directory': str(tmp_path / 'nowhere')}), str(tmp_path / 'run'))
 
 
+def test_damaged_songs_are_refused_or_skipped(tmp_path, monkeypatch):
+  monkeypatch.setattr(plan, 'FILES_PER_SHARD', 4)
+  ingest.prepare_corpus(tmp_path / 'songs', 9, 0)
+  next((tmp_path / 'songs').glob('*/train-00001*')).write_bytes(b'')
+  changes = {'data.directory': str(tmp_path / 'songs')}
+  with pytest.raises(UserError, match='train-00001'):
+    left_behind(tiny_config(**changes), tmp_path / 'refused', monkeypatch)
+  changes['data.damaged'] = 'skip'
+  left_behind(tiny_config(**changes), tmp_path / 'skipped', monkeypatch)
+
+
+def test_the_number_of_workers_reaches_the_stream(monkeypatch):
+  monkeypatch.setattr(loop.pipeline, 'training_batches', lambda *arguments: arguments)
+  config = tiny_config(**{'data.workers': 3})
+  assert loop._stream(config, Fractal(check(config, 1)), [])[-1] == 3
+
+
 def test_every_key_is_among_those_tested():
   flat = base().to_dict()
   sections = {k: v for k, v in flat.items() if isinstance(v, dict)}
   keys = {k for k in flat if k not in sections}
   keys |= set(itertools.chain(*([f'{s}.{k}' for k in v] for s, v in sections.items())))
-  assert keys == {*COMPUTED, *OF_THE_RUN, 'data.directory'}
+  assert keys == {*COMPUTED, *OF_THE_RUN, 'data.directory', 'data.damaged', 'data.workers'}
