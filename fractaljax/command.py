@@ -17,14 +17,23 @@ def run(main):
   def guarded(argv):
     # JAX and Orbax tell of every step they take; people want to hear of what goes wrong.
     logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().addFilter(_is_for_people)
     try:
       if len(argv) > 1:
         raise UserError(f'unexpected argument {argv[1]!r}: flags are written --name=value')
       return main(argv)
     except UserError as error:
       _refuse(error)
+    except KeyboardInterrupt:
+      print('interrupted', file=sys.stderr)
+      sys.exit(130)
 
   app.run(guarded, flags_parser=_parse)
+
+
+def _is_for_people(record) -> bool:
+  """Not what Orbax says of an error before it raises it."""
+  return f'{os.sep}orbax{os.sep}' not in record.pathname
 
 
 def _parse(argv):

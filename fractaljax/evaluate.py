@@ -7,6 +7,9 @@ from absl import flags
 from fractaljax import command
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_WHICH = flags.DEFINE_enum(
+  'which', 'latest', ['latest', 'best'], 'its newest checkpoint, or the likeliest on valid songs'
+)
 _DATA = flags.DEFINE_string('data', None, 'what prepare wrote', required=True)
 _SPLIT = flags.DEFINE_string('split', 'valid', 'split to score')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'crops at a time', lower_bound=1)
@@ -25,7 +28,7 @@ def main(_):
   from fractaljax.training.trained import load
 
   placement = data_parallel(jax.devices())
-  trained = load(_CHECKPOINT.value, placement)
+  trained = load(_CHECKPOINT.value, placement, _WHICH.value)
   config = trained.model.config
   songs = read_songs(_DATA.value, _SPLIT.value, trained.config.data.in_c)
   batch_size = -(-_BATCH_SIZE.value // placement.num_devices) * placement.num_devices

@@ -19,6 +19,9 @@ from fractaljax.music.pictures import save_roll
 from fractaljax.sampling import known
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_WHICH = flags.DEFINE_enum(
+  'which', 'latest', ['latest', 'best'], 'its newest checkpoint, or the likeliest on valid songs'
+)
 _OUTPUT = flags.DEFINE_string('output', None, 'folder for the .mid and .png files', required=True)
 _NUM = flags.DEFINE_integer('num', 8, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length in 16ths', lower_bound=1)
@@ -57,7 +60,7 @@ def main(_):
   if _PROMPT.value and _INPAINT.value:
     raise UserError('--prompt and --inpaint exclude each other; give one of them')
   song = _song()
-  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]), _WHICH.value)
   config = trained.model.config
   crop = _known(config, song)
   guided = _GUIDANCE.value != 1

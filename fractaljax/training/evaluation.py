@@ -1,10 +1,11 @@
 """What a run is judged by while it trains: likelihood of songs, and samples beside the songs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from fractaljax.data import pipeline
 from fractaljax.model.fractal import Fractal
@@ -16,6 +17,7 @@ from fractaljax.sampling import known
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
+from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.logs import Logs
 from fractaljax.training.mesh import Placement
@@ -61,10 +63,14 @@ class Evaluation:
     )  # fmt: skip
     return list(pipeline.batched(crops, data.batch_size))
 
-  def report(self, step: int, params) -> str:
-    """Logs likelihood, samples and their figures; returns a line that tells the main ones."""
-    metrics = self.likelihood(params)
-    samples = self.samples(params)
+  def report(self, step: int, params, interrupt: Interrupt) -> dict[str, float]:
+    """Logs likelihood, samples and their figures, and returns these.
+
+    Raises:
+      Stopped: a stop was asked for meanwhile; nothing is logged.
+    """
+    metrics = self.likelihood(params, interrupt)
+    samples = self.samples(params, interrupt)
     metrics |= self.sample_statistics(samples)
     self._logs.write(step, metrics)
     for temperature, songs in samples.items():
@@ -73,10 +79,11 @@ class Evaluation:
     density = ', '.join(
       f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
     )
-    return (
+    tqdm.write(
       f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
       f'{metrics["songs_valid/notes_per_bar"]:.1f}, samples {density}'
     )
+    return metrics
 
   def _show(self, step: int, name: str, notes_Nx4: np.ndarray):
     num_steps = self._config.data.crop_steps
@@ -85,12 +92,17 @@ class Evaluation:
     folder.mkdir(exist_ok=True)
     save_roll(notes_Nx4, num_steps, str(folder / f'{step:07d}_{name}.png'), title=f'step {step}')
 
-  def likelihood(self, params) -> dict[str, float]:
+  def likelihood(self, params, interrupt: Interrupt) -> dict[str, float]:
     """Nats a step and bits a note of each split, and nats a step of each level."""
     metrics = {}
     for split, batches in self._batches.items():
       found = score_batches(
-        self._model, params, batches, self._capacities, self._config.seed, self._placement
+        self._model,
+        params,
+        _until_stopped(batches, interrupt),
+        self._capacities,
+        self._config.seed,
+        self._placement,
       )
       metrics[f'eval_{split}/nats_per_step'] = found.nats_per_step
       metrics[f'eval_{split}/bits_per_note'] = found.bits_per_note
@@ -99,7 +111,7 @@ class Evaluation:
         metrics[f'eval_{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
     return metrics
 
-  def samples(self, params) -> dict[float, list[np.ndarray]]:
+  def samples(self, params, interrupt: Interrupt) -> dict[float, list[np.ndarray]]:
     """Sampled songs, arrays of notes, at each temperature of the config."""
     config, model = self._config, self._model
     keys = jax.random.split(jax.random.key(config.seed), config.eval_samples)
@@ -107,6 +119,7 @@ class Evaluation:
     crop = stack([known.nothing(model.config, config.data.crop_steps)] * config.eval_samples)
     songs = {}
     for temperature in config.eval_temperatures:
+      interrupt.check()
       knobs = make_knobs(model.config, temperature)
       tokens_BxPxT = np.asarray(_sample(model, Plan(), params, crop, noise, knobs))
       songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
@@ -120,6 +133,12 @@ class Evaluation:
       for name, value in statistics(excerpts).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
     return metrics
+
+
+def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
+  for batch in batches:
+    interrupt.check()
+    yield batch
 
 
 def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:

@@ -3,11 +3,20 @@
 import signal
 
 
+class Stopped(Exception):
+  """A stop was asked for in the middle of work that can be done again."""
+
+
 class Interrupt:
   """While entered, remembers that a stop was asked for; a second Ctrl-C stops at once."""
 
   def __init__(self):
     self.requested = False
+
+  def check(self) -> None:
+    """Raises `Stopped` if a stop was asked for."""
+    if self.requested:
+      raise Stopped
 
   def __enter__(self) -> 'Interrupt':
     self._before = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -1,11 +1,15 @@
 """What a run tells of itself: metrics.jsonl, TensorBoard, and lines on the screen."""
 
+import contextlib
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 
 class Logs:
@@ -21,26 +25,36 @@ class Logs:
     path = self.workdir / 'metrics.jsonl'
     _keep_until(path, start_step)
     self._file = path.open('a')
-    self._board = SummaryWriter(
-      str(self.workdir / 'tensorboard'), purge_step=start_step + 1 if start_step else None
-    )
+    folder = self.workdir / 'tensorboard'
+    folder.mkdir(exist_ok=True)
+    # Not SummaryWriter: its thread dies on a full disk, and then the run waits for it forever.
+    self._board = EventsWriter(str(folder / 'events'))
+    if start_step:
+      restart = SessionLog(status=SessionLog.START)
+      self._board.write_event(Event(step=start_step + 1, session_log=restart))
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Logs numbers under their names, such as `train/bits_per_note`."""
     print(json.dumps({'step': step} | metrics), file=self._file, flush=True)
     for name, value in metrics.items():
-      self._board.add_scalar(name, value, step)
+      self._show(step, summary.scalar(name, value))
+    self._board.flush()
 
   def image(self, step: int, name: str, image_YxXx3: np.ndarray) -> None:
     """Shows a picture, uint8, on TensorBoard."""
-    self._board.add_image(name, image_YxXx3, step, dataformats='HWC')
+    self._show(step, summary.image(name, image_YxXx3, dataformats='HWC'))
+
+  def _show(self, step: int, content) -> None:
+    self._board.write_event(Event(wall_time=time.time(), step=step, summary=content))
 
   def __enter__(self) -> 'Logs':
     return self
 
   def __exit__(self, *error) -> None:
-    self._file.close()
-    self._board.close()
+    # Each closes again what the one before could not write, on a full disk.
+    with contextlib.ExitStack() as stack:
+      stack.callback(self._file.close)
+      stack.callback(self._board.close)
 
 
 def _keep_until(path: Path, last_step: int) -> None:

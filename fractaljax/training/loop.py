@@ -1,6 +1,8 @@
 """The training loop."""
 
+import contextlib
 import functools
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from fractaljax.music.notes import Song
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.evaluation import Evaluation
-from fractaljax.training.interrupt import Interrupt
+from fractaljax.training.interrupt import Interrupt, Stopped
 from fractaljax.training.logs import Logs
 from fractaljax.training.mesh import Placement, data_parallel
 from fractaljax.training.meter import Meter
@@ -25,13 +27,19 @@ from fractaljax.training.optimizer import make_optimizer, make_schedule
 from fractaljax.training.state import Parts, State, init_state, train_step
 
 
-def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = None) -> State:
+def train(
+  config: ConfigDict,
+  workdir: str,
+  devices: list[jax.Device] | None = None,
+  interrupt: Interrupt | None = None,
+) -> State:
   """Trains a model, from the newest checkpoint in `workdir` if there is one.
 
   Args:
     config: the experiment.
     workdir: the run's folder: config, checkpoints, metrics.jsonl, tensorboard, pictures.
     devices: to train on; all by default.
+    interrupt: asks for a stop; entered by the caller.
 
   Returns:
     the last state.
@@ -40,26 +48,30 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
     UserError: a config value, the data or the folder is not as it must be.
   """
   devices = devices or jax.devices()
+  interrupt = interrupt or Interrupt()
   model = Fractal(check(config, len(devices)))
-  directory = config.data.directory or _built_in_corpus(config, workdir)
-  songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
-  run_dir.claim(workdir, config)
+  with run_dir.held(workdir), contextlib.ExitStack() as stack:
+    directory = config.data.directory or _built_in_corpus(config, workdir)
+    songs = {split: read_songs(directory, split, config.data.in_c) for split in ('train', 'valid')}
+    run_dir.claim(workdir, config)
 
-  placement = data_parallel(devices)
-  optimizer = make_optimizer(config.optimizer, config.num_steps)
-  batches = _stream(config, model, songs['train'])
-  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-  state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
-  tqdm.write(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
-  step_function = _jit_step(config, model, optimizer, placement)
-  with Logs(workdir, int(state.step)) as logs:
+    placement = data_parallel(devices)
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
+    batches = _stream(config, model, songs['train'])
+    checkpoints = stack.enter_context(contextlib.closing(Checkpoints(workdir, config)))
+    state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
+    tqdm.write(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
+    step_function = _jit_step(config, model, optimizer, placement)
+    logs = stack.enter_context(Logs(workdir, int(state.step)))
     evaluation = Evaluation(config, model, songs, placement, logs)
-    state = _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs)
-  checkpoints.close()
-  return state
+    return _loop(
+      config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt
+    )
 
 
-def _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs) -> State:
+def _loop(
+  config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt
+) -> State:
   """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
   start, last = int(state.step), config.num_steps
   schedule = make_schedule(config.optimizer, last)
@@ -70,32 +82,43 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
     logs.write(step, metrics)
     bar.set_postfix_str(f'{metrics["train/bits_per_note"]:.2f} bits a note')
 
-  with Interrupt() as interrupt, bar:
+  def is_evaluated_at(step):
+    return step > 0 and (step == last or step % config.eval_every == 0)
+
+  def evaluate(step):
+    with contextlib.suppress(Stopped):
+      metrics = evaluation.report(step, state.ema, interrupt)
+      checkpoints.add_evaluation(step, metrics)
+
+  with bar:
+    if is_evaluated_at(start) and not checkpoints.is_evaluated(start):
+      evaluate(start)  # the run was stopped while it evaluated
+    is_saved = True
     for step in range(start + 1, last + 1):
+      if is_saved and interrupt.requested:
+        break
       state, metrics = step_function(state, placement.place(next(batches)))
       bar.update()
       if means := meter.add(step, metrics):
         log(step - 1, means)
-      stop = interrupt.requested
-      save = stop or step == last or step % config.checkpoint_every == 0
-      evaluate = not stop and (step == last or step % config.eval_every == 0)
-      if save or evaluate:
+      # What is evaluated is saved, so that the best of them is there.
+      is_saved = interrupt.requested or is_evaluated_at(step) or step % config.checkpoint_every == 0
+      if is_saved:
         log(step, meter.flush(step))
-      if save:
         checkpoints.save(state, batches.get_state())
-      if evaluate:
-        tqdm.write(evaluation.report(step, state.ema))
-      if stop:
-        tqdm.write(f'stopped and saved at step {step}; the same command goes on from there')
-        break
-      if save or evaluate:
+        if is_evaluated_at(step):
+          evaluate(step)
         meter.restart()
+  if interrupt.requested:
+    tqdm.write(f'stopped at step {int(state.step)}; the same command goes on from there')
   return state
 
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   """Prepares the built-in corpus in the run's folder, unless it is there."""
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
+  for half in Path(workdir).glob('.corpus_*'):  # a run was killed while it prepared
+    shutil.rmtree(half)
   if not directory.exists():
     ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
   return str(directory)
@@ -128,12 +151,13 @@ def _start_or_resume(
   )
   codec, halo, attributes = model.config.codec, model.config.halo, model.config.attributes
   example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
-  if checkpoints.latest is None:
+  step = checkpoints.find()
+  if step is None:
     return initial(example)
   shapes = jax.eval_shape(initial, example)
-  state, data_state = checkpoints.restore(shapes, placement.replicated)
+  state, data_state = checkpoints.restore(step, shapes, placement.replicated)
   batches.set_state(data_state)
-  tqdm.write(f'going on from step {int(state.step)}')
+  tqdm.write(f'going on from step {step}')
   return state
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import loop
+from fractaljax.training.checkpoint import SCORE
+from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
 from fractaljax.training.meter import Meter
 from runs import tiny_config
@@ -30,7 +32,7 @@ def logged(workdir) -> list[dict]:
 @pytest.fixture
 def unevaluated(monkeypatch):
   """Runs without their last evaluation, whose programs take long to compile."""
-  monkeypatch.setattr(loop.Evaluation, 'report', lambda self, step, params: '')
+  monkeypatch.setattr(loop.Evaluation, 'report', lambda *args: {SCORE: 1.0})
 
 
 @pytest.fixture(scope='module')
@@ -58,9 +60,10 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
       os.kill(os.getpid(), signal.SIGTERM)
     return add(self, step, metrics)
 
-  with monkeypatch.context() as patch:
+  with monkeypatch.context() as patch, Interrupt() as interrupt:
     patch.setattr(Meter, 'add', stop_at_two)
-    assert int(train(tiny_config(), str(tmp_path), jax.devices()[ONE]).step) == 2
+    stopped = train(tiny_config(), str(tmp_path), jax.devices()[ONE], interrupt)
+    assert int(stopped.step) == 2
   resumed = train(tiny_config(), str(tmp_path), jax.devices()[ONE])
   assert largest_difference(resumed, straight[0]) == 0
 
