@@ -18,6 +18,7 @@ def run(main):
     # JAX and Orbax tell of every step they take; people want to hear of what goes wrong.
     logging.set_verbosity(logging.WARNING)
     logging.get_absl_handler().addFilter(_is_for_people)
+    sys.unraisablehook = _tell_unraisable
     try:
       if len(argv) > 1:
         raise UserError(f'unexpected argument {argv[1]!r}: flags are written --name=value')
@@ -32,8 +33,14 @@ def run(main):
 
 
 def _is_for_people(record) -> bool:
-  """Not what Orbax says of an error before it raises it."""
-  return f'{os.sep}orbax{os.sep}' not in record.pathname
+  """Not what Orbax, and asyncio below it, say of an error that is raised as well."""
+  return record.name != 'asyncio' and f'{os.sep}orbax{os.sep}' not in record.pathname
+
+
+def _tell_unraisable(event) -> None:
+  """Not of the threads of a failed save, which end after it and find nobody to tell."""
+  if 'Event loop is closed' not in str(event.exc_value):
+    sys.__unraisablehook__(event)
 
 
 def _parse(argv):

@@ -1,5 +1,6 @@
 """Checkpoints of a run. All that touches Orbax is here."""
 
+import contextlib
 import json
 import math
 import sys
@@ -108,7 +109,7 @@ class Checkpoints:
     The state is saved first and evaluated then: an evaluation takes long and may be interrupted.
     """
     self.wait()
-    self._scores[step] = metrics[SCORE]
+    self._scores[step] = _score(metrics)
     if jax.process_index() == 0:
       path = self.directory / str(step) / EVALUATION
       half = path.with_suffix('.tmp')
@@ -184,7 +185,7 @@ class Checkpoints:
 
   def _read_score(self, step: int) -> float:
     try:
-      return float(json.loads((self.directory / str(step) / EVALUATION).read_text())[SCORE])
+      return _score(json.loads((self.directory / str(step) / EVALUATION).read_text()))
     except (OSError, ValueError, KeyError, TypeError):
       return math.inf
 
@@ -192,22 +193,28 @@ class Checkpoints:
     try:
       return self._manager.restore(step, args=ocp.args.Composite(**items))
     except (OSError, ValueError, KeyError, TypeError) as error:
+      reason = ' '.join(str(error).split())[:200]
       raise UserError(
-        f'{self.directory}: cannot read step {step} ({_short(error)}); see that the config is the '
+        f'{self.directory}: cannot read step {step} ({reason}); see that the config is the '
         'one that it was trained with'
       ) from error
 
   def _refuse_save(self, error: Exception):
+    if jax.process_index() == 0:
+      for half in self.directory.glob('*tmp*'):  # it takes room
+        with contextlib.suppress(OSError):
+          half.rmtree()
+    # What the system said comes last, after all that it was for.
+    reason = ' '.join(str(error).split(': ')[-1].split())
     raise UserError(
-      f'{self.directory}: cannot save ({_short(error)}); the checkpoints before it are whole: make '
+      f'{self.directory}: cannot save ({reason}); the checkpoints before it are whole: make '
       'room, and the same command goes on'
     ) from error
 
 
-def _short(error: Exception) -> str:
-  text = ' '.join(str(error).split())
-  # What the system said comes last, after a chain of what it was for.
-  return text if len(text) <= 200 else f'{text[:60]} ... {text[-120:]}'
+def _score(metrics: dict[str, float]) -> float:
+  """What the best has least of."""
+  return metrics[SCORE] if math.isfinite(metrics[SCORE]) else math.inf
 
 
 def _abstract(tree, sharding: Sharding):

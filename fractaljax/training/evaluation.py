@@ -72,9 +72,9 @@ class Evaluation:
     metrics = self.likelihood(params, interrupt)
     samples = self.samples(params, interrupt)
     metrics |= self.sample_statistics(samples)
-    self._logs.write(step, metrics)
     for temperature, songs in samples.items():
       self._show(step, f'samples_t{temperature:g}', songs[0])
+    self._logs.write(step, metrics)
     bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
       f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples

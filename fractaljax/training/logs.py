@@ -11,6 +11,8 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+from fractaljax.training.checkpoint import SCORE
+
 
 class Logs:
   """Writes metrics and pictures of a run.
@@ -18,12 +20,13 @@ class Logs:
   Args:
     workdir: the run's folder; metrics.jsonl has one object a line, with `step` and the metrics.
     start_step: step that the run goes on from; what was logged later, before it was stopped, goes.
+    is_evaluated: whether the evaluation at that step is done; if not, what was logged of it goes.
   """
 
-  def __init__(self, workdir: str, start_step: int):
+  def __init__(self, workdir: str, start_step: int, is_evaluated: bool):
     self.workdir = Path(workdir)
     path = self.workdir / 'metrics.jsonl'
-    _keep_until(path, start_step)
+    _keep_until(path, start_step, is_evaluated)
     self._file = path.open('a')
     folder = self.workdir / 'tensorboard'
     folder.mkdir(exist_ok=True)
@@ -57,14 +60,16 @@ class Logs:
       stack.callback(self._board.close)
 
 
-def _keep_until(path: Path, last_step: int) -> None:
-  """Drops the lines after a step, and a half line that a killed run left at the end."""
+def _keep_until(path: Path, last_step: int, is_evaluated: bool) -> None:
+  """Drops the lines after a step or an evaluation, and a half line that a killed run left."""
   if not path.exists():
     return
   kept = []
   for line in path.read_text().splitlines():
     try:
-      if json.loads(line)['step'] <= last_step:
+      row = json.loads(line)
+      is_late = row['step'] == last_step and SCORE in row and not is_evaluated
+      if row['step'] <= last_step and not is_late:
         kept.append(line + '\n')
     except (ValueError, KeyError):
       continue

@@ -62,7 +62,8 @@ def train(
     state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
     tqdm.write(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
     step_function = _jit_step(config, model, optimizer, placement)
-    logs = stack.enter_context(Logs(workdir, int(state.step)))
+    step = int(state.step)
+    logs = stack.enter_context(Logs(workdir, step, checkpoints.is_evaluated(step)))
     evaluation = Evaluation(config, model, songs, placement, logs)
     return _loop(
       config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt

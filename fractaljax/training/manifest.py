@@ -20,7 +20,7 @@ def write(folder: epath.Path) -> None:
   """Writes the manifest of a checkpoint that is complete but not yet in place."""
   content = {'format': FORMAT, 'version': VERSION, 'files': _files(folder)}
   text = json.dumps(content, sort_keys=True)
-  (folder / NAME).write_text(f'{text}\n{zlib.crc32(text.encode()):08x}\n')
+  (folder / NAME).write_text(f'{text}\n{zlib.crc32(text.encode()):08x}')
 
 
 def damage(folder: epath.Path) -> str | None:
