@@ -30,9 +30,11 @@ _SEED = flags.DEFINE_integer('seed', 0, 'of the moments')
 LONGEST_SECONDS = 15.0  # with start-up
 STEPS_A_KILL, CHECKPOINT_EVERY, EVAL_EVERY = 20, 5, 20
 CHANGES = {
-  'data.corpus_songs': 8, 'data.crop_steps': 32, 'model.widths': (16, 16, 16, 16),
-  'model.depths': (1, 1, 1, 1), 'model.heads': (2, 2, 2, 2), 'checkpoint_every': CHECKPOINT_EVERY,
+  'data.corpus_songs': 8, 'data.crop_steps': 16, 'checkpoint_every': CHECKPOINT_EVERY,
   'eval_every': EVAL_EVERY, 'eval_crops': 4, 'eval_samples': 1, 'log_every': 2,
+  'model.low_pitch': 32, 'model.num_pitches': 64, 'model.patches': ((64, 4), (1, 1)),
+  'model.generators': ('ar', 'ar'), 'model.capacities': (1.0,), 'model.iterations': (2, 2),
+  'model.widths': (16, 16), 'model.depths': (1, 1), 'model.heads': (2, 2), 'model.halo': 4,
 }  # fmt: skip
 
 
@@ -44,9 +46,8 @@ def tiny(num_steps: int) -> ConfigDict:
 
 
 def start(workdir: Path, num_steps: int) -> subprocess.Popen:
-  """A training command in a process of its own."""
-  values = ' '.join(f'--config.{k}={v}' for k, v in (CHANGES | {'num_steps': num_steps}).items())
-  values = values.replace(', ', ',').split()
+  """A training command in a process of its own; what it says is in `output` beside its folder."""
+  values = [f'--config.{k}={v}' for k, v in (CHANGES | {'num_steps': num_steps}).items()]
   # Its programs are compiled once, by the run that nobody kills.
   cache = workdir.parent / 'compiled'
   environment = dict(
@@ -54,17 +55,17 @@ def start(workdir: Path, num_steps: int) -> subprocess.Popen:
     JAX_COMPILATION_CACHE_DIR=str(cache),
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS='0',
   )
-  return subprocess.Popen(
-    [sys.executable, '-m', 'fractaljax.main', '--config=configs/demo.py', *values,
-     f'--workdir={workdir}'],
-    env=environment, stdout=subprocess.DEVNULL, stderr=(workdir.parent / 'errors').open('wb'),
-  )  # fmt: skip
+  call = [sys.executable, '-m', 'fractaljax.main', '--config=configs/demo.py', *values]
+  with (workdir.parent / 'output').open('wb') as output:
+    return subprocess.Popen(
+      [*call, f'--workdir={workdir}'], env=environment, stdout=output, stderr=output
+    )
 
 
 def finish(process: subprocess.Popen, workdir: Path) -> None:
   """Waits for a run that must reach its end."""
   if process.wait():
-    raise RuntimeError((workdir.parent / 'errors').read_text(errors='replace')[-1000:])
+    raise RuntimeError((workdir.parent / 'output').read_text()[-1000:])
 
 
 def kill(process: subprocess.Popen, workdir: Path, rng: random.Random, in_save: bool) -> str | None:
@@ -73,11 +74,11 @@ def kill(process: subprocess.Popen, workdir: Path, rng: random.Random, in_save: 
   Returns:
     'save' if that left a half checkpoint behind, 'elsewhere' if not, None if it had ended before.
   """
-  folder = workdir / 'checkpoints'
+  before = _halves(workdir)
   if in_save:
     for _ in range(rng.randrange(1, 4)):  # let some go by
-      _wait_until(process, lambda: not _halves(folder))
-      _wait_until(process, lambda: _halves(folder))
+      _wait_until(process, lambda: not _halves(workdir))
+      _wait_until(process, lambda: _halves(workdir))
     time.sleep(rng.uniform(0, 0.05))
   else:
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -86,11 +87,15 @@ def kill(process: subprocess.Popen, workdir: Path, rng: random.Random, in_save: 
   if process.wait() != -signal.SIGKILL:
     finish(process, workdir)
     return None
-  return 'save' if _halves(folder) else 'elsewhere'
+  return 'save' if _halves(workdir) - before else 'elsewhere'
 
 
-def _halves(folder: Path) -> list[Path]:
-  return list(folder.glob('*tmp*'))
+def _halves(workdir: Path) -> set[tuple[str, int]]:
+  """Checkpoints that are being saved, or that a kill left so."""
+  with contextlib.suppress(FileNotFoundError):  # one was renamed meanwhile
+    paths = (workdir / 'checkpoints').glob('*tmp*')
+    return {(path.name, path.stat().st_ino) for path in paths}
+  return set()
 
 
 def _wait_until(process: subprocess.Popen, holds) -> None:

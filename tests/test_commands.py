@@ -80,7 +80,13 @@ def test_evaluate_prints_the_likelihood(trained, songs):
 
 @pytest.mark.slow
 def test_samples_are_files_that_can_be_read_again(trained, tmp_path):
-  flags = (f'--checkpoint={trained}', f'--output={tmp_path}', '--num=2', '--steps=64')
+  flags = (
+    f'--checkpoint={trained}',
+    f'--output={tmp_path}',
+    '--num=2',
+    '--steps=64',
+    '--which=best',
+  )
   result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4'))
   assert set(result) == {'samples', 'steps', 'compile_seconds', 'seconds', 'notes_per_bar'}
   assert (result['samples'], result['steps']) == (2, 64)
@@ -170,6 +176,12 @@ def test_a_broken_prompt_is_named_and_nothing_is_written(songs, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
-def test_a_missing_data_set_is_named(tmp_path):
-  line = refusal('evaluate', f'--checkpoint={tmp_path}', f'--data={tmp_path / "none"}')
-  assert 'none' in line or 'config.json' in line
+def test_a_folder_without_a_checkpoint_is_named(tmp_path):
+  line = refusal('evaluate', f'--checkpoint={tmp_path}', '--data=none')
+  assert f'{tmp_path}/checkpoints has no checkpoint' in line
+
+
+@pytest.mark.slow
+def test_a_missing_data_set_is_named(trained, tmp_path):
+  line = refusal('evaluate', f'--checkpoint={trained}', f'--data={tmp_path / "absent"}')
+  assert 'absent' in line

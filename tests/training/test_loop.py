@@ -11,7 +11,7 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import loop
-from fractaljax.training.checkpoint import SCORE
+from fractaljax.training.checkpoint import SCORE, Checkpoints
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
 from fractaljax.training.meter import Meter
@@ -42,14 +42,42 @@ def straight(tmp_path_factory):
   return train(tiny_config(), str(workdir), jax.devices()[ONE]), workdir
 
 
-def test_resumed_is_the_straight_run_bit_for_bit(straight, tmp_path, unevaluated):
-  state, workdir = straight
-  stopped = tmp_path / 'stopped'
-  shutil.copytree(workdir, stopped)
-  shutil.rmtree(stopped / 'checkpoints' / '6')
-  resumed = train(tiny_config(), str(stopped), jax.devices()[ONE])
-  assert largest_difference(resumed, state) == 0
-  assert [row['step'] for row in logged(stopped)] == [2, 3, 5, 6]
+@pytest.fixture
+def copied(straight, tmp_path):
+  return shutil.copytree(straight[1], tmp_path / 'copied')
+
+
+def test_resumed_is_the_straight_run_bit_for_bit(straight, copied, unevaluated, capsys):
+  newest = max((copied / 'checkpoints/6').rglob('d/*'), key=lambda path: path.stat().st_size)
+  newest.write_bytes(newest.read_bytes()[:-1] + b'?')
+  (copied / '.corpus_8_0-half').mkdir()
+  resumed = train(tiny_config(), str(copied), jax.devices()[ONE])
+  assert largest_difference(resumed, straight[0]) == 0
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+  assert 'taking step 3 instead' in capsys.readouterr().err
+  assert not (copied / '.corpus_8_0-half').exists()
+  assert Checkpoints(str(copied)).find('best') == 6
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_more_devices(copied, unevaluated):
+  shutil.rmtree(copied / 'checkpoints/6')
+  state = train(tiny_config(), str(copied), jax.devices())
+  assert int(state.step) == 6
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+
+
+def test_an_evaluation_that_was_stopped_is_made_when_the_run_goes_on(straight, copied, monkeypatch):
+  result = json.loads((copied / 'checkpoints/6/evaluation.json').read_text())
+  (copied / 'checkpoints/6/evaluation.json').unlink()
+  interrupt = Interrupt()
+  interrupt.requested = True  # the real evaluation looks at it between batches
+  train(tiny_config(), str(copied), jax.devices()[ONE], interrupt)
+  assert not Checkpoints(str(copied)).is_evaluated(6)
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+  monkeypatch.setattr(loop.Evaluation, 'report', lambda *args: result)
+  train(tiny_config(), str(copied), jax.devices()[ONE])
+  assert Checkpoints(str(copied)).is_evaluated(6)
 
 
 def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypatch, unevaluated):
