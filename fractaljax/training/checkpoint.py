@@ -8,17 +8,15 @@ import sys
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from jax.experimental import multihost_utils
 from jax.sharding import Sharding
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from fractaljax.errors import UserError
-from fractaljax.training import manifest, run_dir
+from fractaljax.training import manifest, run_dir, score
 from fractaljax.training.state import State
-
-EVALUATION = 'evaluation.json'
-SCORE = 'eval_valid/nats_per_step'
 
 
 class Checkpoints:
@@ -42,7 +40,7 @@ class Checkpoints:
       async_options=ocp.AsyncOptions(post_finalization_callback=self._write_manifest),
     )
     self._manager = ocp.CheckpointManager(self.directory, options=options)
-    self._scores = {step: self._read_score(step) for step in self._manager.all_steps()}
+    self._scores = {step: score.read(self._at(step)) for step in self._manager.all_steps()}
 
   def find(self, which: str = 'latest') -> int | None:
     """Step of the newest or the best checkpoint that is whole; None if there is none at all.
@@ -109,12 +107,9 @@ class Checkpoints:
     The state is saved first and evaluated then: an evaluation takes long and may be interrupted.
     """
     self.wait()
-    self._scores[step] = _score(metrics)
+    self._scores[step] = score.of(metrics)
     if jax.process_index() == 0:
-      path = self.directory / str(step) / EVALUATION
-      half = path.with_suffix('.tmp')
-      half.write_text(json.dumps(metrics))
-      half.replace(path)
+      score.write(self._at(step), metrics)
 
   def is_evaluated(self, step: int) -> bool:
     return math.isfinite(self._scores.get(step, math.inf))
@@ -130,7 +125,7 @@ class Checkpoints:
   def read_config(self, step: int) -> ConfigDict:
     """The config that a checkpoint was trained with."""
     about = self._restore(step, {'about': ocp.args.JsonRestore()}).about
-    return run_dir.as_config(about['config'], self.directory / str(step))
+    return run_dir.as_config(about['config'], self._at(step))
 
   def restore(self, step: int, state: State, sharding: Sharding) -> tuple[State, dict]:
     """The state and that of the data stream; `state` gives the shapes.
@@ -155,39 +150,39 @@ class Checkpoints:
     self.wait()
     self._manager.close()
 
+  def _at(self, step: int) -> epath.Path:
+    return self.directory / str(step)
+
   def _write_manifest(self) -> None:
     """Called by Orbax, in the background, when all files are there and before they are in place."""
     step = max(self._scores)
     # In a bucket, where nothing can be renamed, they are in their last place from the beginning.
-    manifest.write(next(self.directory.glob(f'{step}.*'), self.directory / str(step)))
+    manifest.write(next(self.directory.glob(f'{step}.*'), self._at(step)))
 
   def _damage(self, step: int) -> str | None:
     """What is wrong with a checkpoint; the first process looks and tells the others."""
-    what = manifest.damage(self.directory / str(step)) if jax.process_index() == 0 else None
+    what = manifest.damage(self._at(step)) if jax.process_index() == 0 else None
     damaged = multihost_utils.broadcast_one_to_all(np.array(what is not None))
     return (what or 'damaged') if damaged else None
 
   def _pass_over(self, damaged: dict[int, str], found: int) -> None:
     """Tells of damaged checkpoints, and moves them away so that their steps can be saved again."""
     for step, what in damaged.items():
-      path = self.directory / str(step)
-      tqdm.write(f'{path}: {what}; taking step {found} instead', file=sys.stderr)
-      if self._config and jax.process_index() == 0:
-        aside = self.directory.parent / 'damaged' / str(step)
-        aside.parent.mkdir(exist_ok=True)
-        if aside.exists():
-          aside.rmtree()
-        path.rename(aside)
       del self._scores[step]
+      if jax.process_index() == 0:
+        tqdm.write(f'{self._at(step)}: {what}; taking step {found} instead', file=sys.stderr)
+        if self._config:
+          self._move_away(step)
     if damaged:
       multihost_utils.sync_global_devices('damaged checkpoints are out of the way')
       self._manager.reload()
 
-  def _read_score(self, step: int) -> float:
-    try:
-      return _score(json.loads((self.directory / str(step) / EVALUATION).read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
-      return math.inf
+  def _move_away(self, step: int) -> None:
+    aside = self.directory.parent / 'damaged' / str(step)
+    aside.parent.mkdir(exist_ok=True)
+    if aside.exists():
+      aside.rmtree()
+    self._at(step).rename(aside)
 
   def _restore(self, step: int, items: dict):
     try:
@@ -210,11 +205,6 @@ class Checkpoints:
       f'{self.directory}: cannot save ({reason}); the checkpoints before it are whole: make '
       'room, and the same command goes on'
     ) from error
-
-
-def _score(metrics: dict[str, float]) -> float:
-  """What the best has least of."""
-  return metrics[SCORE] if math.isfinite(metrics[SCORE]) else math.inf
 
 
 def _abstract(tree, sharding: Sharding):

@@ -90,7 +90,8 @@ class Evaluation:
     self._logs.image(step, name, roll_image(notes_Nx4, num_steps))
     folder = self._logs.workdir / 'pictures'
     folder.mkdir(exist_ok=True)
-    save_roll(notes_Nx4, num_steps, str(folder / f'{step:07d}_{name}.png'), title=f'step {step}')
+    with (folder / f'{step:07d}_{name}.png').open('wb') as file:
+      save_roll(notes_Nx4, num_steps, file, title=f'step {step}')
 
   def likelihood(self, params, interrupt: Interrupt) -> dict[str, float]:
     """Nats a step and bits a note of each split, and nats a step of each level."""

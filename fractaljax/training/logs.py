@@ -2,16 +2,17 @@
 
 import contextlib
 import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
+from etils import epath
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import directory_check
 
-from fractaljax.training.checkpoint import SCORE
+from fractaljax.training import run_dir
+from fractaljax.training.score import SCORE
 
 
 class Logs:
@@ -24,21 +25,27 @@ class Logs:
   """
 
   def __init__(self, workdir: str, start_step: int, is_evaluated: bool):
-    self.workdir = Path(workdir)
-    path = self.workdir / 'metrics.jsonl'
-    _keep_until(path, start_step, is_evaluated)
-    self._file = path.open('a')
-    folder = self.workdir / 'tensorboard'
-    folder.mkdir(exist_ok=True)
+    self.workdir = run_dir.folder(workdir)
+    self._path = self.workdir / 'metrics.jsonl'
+    self._lines = _keep_until(self._path, start_step, is_evaluated)
+    # What is in a bucket cannot grow; it is written anew.
+    self._file = None if '://' in workdir else self._path.open('a')
+    folder = str(self.workdir / 'tensorboard')
+    directory_check(folder)
     # Not SummaryWriter: its thread dies on a full disk, and then the run waits for it forever.
-    self._board = EventsWriter(str(folder / 'events'))
+    self._board = EventsWriter(f'{folder}/events')
     if start_step:
       restart = SessionLog(status=SessionLog.START)
       self._board.write_event(Event(step=start_step + 1, session_log=restart))
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Logs numbers under their names, such as `train/bits_per_note`."""
-    print(json.dumps({'step': step} | metrics), file=self._file, flush=True)
+    self._lines.append(json.dumps({'step': step} | metrics) + '\n')
+    if self._file:
+      self._file.write(self._lines[-1])
+      self._file.flush()
+    else:
+      self._path.write_text(''.join(self._lines))
     for name, value in metrics.items():
       self._show(step, summary.scalar(name, value))
     self._board.flush()
@@ -56,16 +63,15 @@ class Logs:
   def __exit__(self, *error) -> None:
     # Each closes again what the one before could not write, on a full disk.
     with contextlib.ExitStack() as stack:
-      stack.callback(self._file.close)
+      if self._file:
+        stack.callback(self._file.close)
       stack.callback(self._board.close)
 
 
-def _keep_until(path: Path, last_step: int, is_evaluated: bool) -> None:
+def _keep_until(path: epath.Path, last_step: int, is_evaluated: bool) -> list[str]:
   """Drops the lines after a step or an evaluation, and a half line that a killed run left."""
-  if not path.exists():
-    return
   kept = []
-  for line in path.read_text().splitlines():
+  for line in path.read_text().splitlines() if path.exists() else ():
     try:
       row = json.loads(line)
       is_late = row['step'] == last_step and SCORE in row and not is_evaluated
@@ -75,4 +81,5 @@ def _keep_until(path: Path, last_step: int, is_evaluated: bool) -> None:
       continue
   half = path.with_suffix('.tmp')
   half.write_text(''.join(kept))
-  os.replace(half, path)
+  half.replace(path)
+  return kept

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
 from fractaljax.data.in_c import read_songs
+from fractaljax.errors import UserError
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.trunk import num_parameters
 from fractaljax.music.notes import Song
@@ -117,6 +118,11 @@ def _loop(
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   """Prepares the built-in corpus in the run's folder, unless it is there."""
+  if '://' in workdir:
+    raise UserError(
+      f'--workdir={workdir} cannot hold the songs as well; prepare them (--format=corpus for the '
+      'built-in corpus) and give --config.data.directory'
+    )
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
   for half in Path(workdir).glob('.corpus_*'):  # a run was killed while it prepared
     shutil.rmtree(half)

@@ -11,8 +11,9 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import manifest
-from fractaljax.training.checkpoint import SCORE, Checkpoints
+from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.mesh import data_parallel
+from fractaljax.training.score import SCORE
 from fractaljax.training.state import State
 from runs import tiny_config
 
@@ -161,7 +162,7 @@ def test_to_read_changes_nothing(workdir):
 
 
 def test_a_killed_save_is_swept_away(workdir):
-  half = workdir / 'checkpoints' / '3.orbax-checkpoint-tmp'
+  half = workdir / 'checkpoints' / '9.orbax-checkpoint-tmp'
   half.mkdir()
   checkpoints = saved(workdir, (3,))
   assert (checkpoints.find(), kept(workdir)) == (3, [1, 2, 3])

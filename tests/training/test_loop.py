@@ -11,10 +11,11 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import loop
-from fractaljax.training.checkpoint import SCORE, Checkpoints
+from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
 from fractaljax.training.meter import Meter
+from fractaljax.training.score import SCORE
 from runs import tiny_config
 
 ONE = slice(0, 1)
