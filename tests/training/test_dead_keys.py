@@ -19,6 +19,7 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 from fractaljax.training import loop
 from fractaljax.training.optimizer import make_optimizer
+from fractaljax.training.score import SCORE
 from fractaljax.training.state import Parts, State, init_state, train_step
 from runs import tiny_config
 
@@ -132,14 +133,14 @@ def left_behind(config, workdir, monkeypatch) -> tuple:
   nothing = np.zeros((0, 4), np.int32)
   monkeypatch.setattr(loop.Logs, 'write', lambda self, step, metrics: rows.append((step, *metrics)))
 
-  def samples(self, params):
+  def samples(self, params, interrupt):
     sampled.append(self._config.eval_samples)
     return {t: [nothing] * self._config.eval_samples for t in self._config.eval_temperatures}
 
-  def likelihood(self, params):
+  def likelihood(self, params, interrupt):
     for batch in self._batches['valid']:
       sampled.append((int(batch.valid_T[:, 0].sum()), batch.tokens_PxT.tobytes()))
-    return {'eval_valid/bits_per_note': 0.0}
+    return {'eval_valid/bits_per_note': 0.0, SCORE: 0.0}
 
   def fresh(*_):
     one = {'w': np.ones(1, np.float32)}
