@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import jax
 from etils import epath
@@ -37,11 +36,12 @@ def held(workdir: str) -> Iterator[None]:
   Raises:
     UserError: another process trains there, or the folder cannot be written.
   """
+  path = folder(workdir)
   try:
-    folder(workdir).mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
       if '://' not in workdir and jax.process_index() == 0:
-        _lock(stack.enter_context((Path(workdir) / 'lock').open('a')), workdir)
+        _lock(stack.enter_context((path / 'lock').open('a')), workdir)
       yield
   except OSError as error:
     if error.errno in NO_ROOM:
@@ -49,7 +49,7 @@ def held(workdir: str) -> Iterator[None]:
         f'--workdir={workdir} has no room left ({error.strerror}); its checkpoints are whole: make '
         'room, and the same command goes on'
       ) from error
-    if str(error.filename or '').startswith(workdir):
+    if str(error.filename).startswith(str(path)):
       raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from error
     raise
 
