@@ -61,7 +61,7 @@ class Logs:
     return self
 
   def __exit__(self, *error) -> None:
-    # Each closes again what the one before could not write, on a full disk.
+    # Both are closed, though each may raise on a full disk.
     with contextlib.ExitStack() as stack:
       if self._file:
         stack.callback(self._file.close)
