@@ -14,6 +14,7 @@ setup(
   install_requires=[
     'absl-py>=2.0',
     'array-record>=0.7',
+    'etils[epath]>=1.5',
     'flax>=0.10',
     'grain>=0.2.10',
     'jax>=0.8',
@@ -22,7 +23,7 @@ setup(
     'msgpack>=1.0',
     'numpy>=1.26',
     'optax>=0.2.6',
-    'orbax-checkpoint>=0.11',
+    'orbax-checkpoint>=0.12',
     'pretty_midi>=0.2.10',
     'symusic>=0.5',
     'tensorboardX>=2.6',

@@ -17,14 +17,30 @@ def run(main):
   def guarded(argv):
     # JAX and Orbax tell of every step they take; people want to hear of what goes wrong.
     logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().addFilter(_is_for_people)
+    sys.unraisablehook = _tell_unraisable
     try:
       if len(argv) > 1:
         raise UserError(f'unexpected argument {argv[1]!r}: flags are written --name=value')
       return main(argv)
     except UserError as error:
       _refuse(error)
+    except KeyboardInterrupt:
+      print('interrupted', file=sys.stderr)
+      sys.exit(130)
 
   app.run(guarded, flags_parser=_parse)
+
+
+def _is_for_people(record) -> bool:
+  """Not what Orbax, and asyncio below it, say of an error that is raised as well."""
+  return record.name != 'asyncio' and f'{os.sep}orbax{os.sep}' not in record.pathname
+
+
+def _tell_unraisable(event) -> None:
+  """Not of the threads of a failed save, which end after it and find nobody to tell."""
+  if 'Event loop is closed' not in str(event.exc_value):
+    sys.__unraisablehook__(event)
 
 
 def _parse(argv):

@@ -4,6 +4,9 @@ Each machine runs the same command. `--distributed=auto` asks the scheduler (TPU
 Open MPI); elsewhere --coordinator, --num_processes and --process_id say it.
 """
 
+import os
+import signal
+
 from absl import flags
 from tqdm import tqdm
 
@@ -17,8 +20,12 @@ _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'of all machines', 
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'number of this process', lower_bound=0)
 
 
-def start() -> None:
+def start(stop_together: bool = False) -> None:
   """Joins the other processes, as the flags say; call it before anything else asks JAX.
+
+  Args:
+    stop_together: SIGTERM or Ctrl-C in one process stops none at once; `Interrupt.is_due` lets all
+      of them agree on a step. Otherwise they end as signals end a process.
 
   Raises:
     UserError: the flags do not go together, or the others are not found.
@@ -35,6 +42,7 @@ def start() -> None:
       )
   elif _DISTRIBUTED.value == 'off':
     return
+  jax.config.update('jax_enable_preemption_service', stop_together)
   try:
     jax.distributed.initialize(*given)
   except (ValueError, RuntimeError) as error:
@@ -43,6 +51,8 @@ def start() -> None:
       f'the processes do not find each other ({reason}); give --coordinator=HOST:PORT, '
       '--num_processes and --process_id'
     ) from error
+  if stop_together:  # JAX listens to SIGTERM now
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def is_first() -> bool:

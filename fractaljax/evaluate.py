@@ -9,6 +9,9 @@ from fractaljax import command, distributed
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', None, 'folder of a training run or an export', required=True
 )
+_WHICH = flags.DEFINE_enum(
+  'which', 'latest', ['latest', 'best'], 'newest checkpoint of a run, or likeliest on valid songs'
+)
 _DATA = flags.DEFINE_string('data', None, 'what prepare wrote', required=True)
 _SPLIT = flags.DEFINE_string('split', 'valid', 'split to score')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'crops at a time', lower_bound=1)
@@ -24,7 +27,7 @@ def main(_):
   from fractaljax.mesh import data_parallel
 
   distributed.start()
-  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()), _WHICH.value)
   songs = read_songs(_DATA.value, _SPLIT.value, trained.config.data.in_c)
   found = trained.score(songs, _SEED.value, _BATCH_SIZE.value)
   sign, kind = ('=', 'exact') if trained.model.config.exact else ('<=', 'bound')

@@ -11,6 +11,9 @@ from fractaljax import command
 from fractaljax.errors import UserError
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_WHICH = flags.DEFINE_enum(
+  'which', 'latest', ['latest', 'best'], 'its newest checkpoint, or likeliest on valid songs'
+)
 _OUTPUT = flags.DEFINE_string('output', None, 'folder of the export', required=True)
 _FORMAT = flags.DEFINE_enum(
   'format',
@@ -45,7 +48,14 @@ def _export() -> dict:
         f'--{flag.name} is for --format=stablehlo, the other formats have no use of it'
       )
   began = time.perf_counter()
-  wish = Wish(_FORMAT.value, _EMA.value, _DTYPE.value, _STEPS.value, tuple(_PLATFORMS.value))
+  wish = Wish(
+    _FORMAT.value,
+    _WHICH.value,
+    _EMA.value,
+    _DTYPE.value,
+    _STEPS.value,
+    tuple(_PLATFORMS.value),
+  )
   about = export(_CHECKPOINT.value, _OUTPUT.value, wish, _OVERWRITE.value)
   return {
     'output': _OUTPUT.value,

@@ -21,6 +21,9 @@ from fractaljax.sampling import known
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', None, 'folder of a training run or an export', required=True
 )
+_WHICH = flags.DEFINE_enum(
+  'which', 'latest', ['latest', 'best'], 'newest checkpoint of a run, or likeliest on valid songs'
+)
 _OUTPUT = flags.DEFINE_string('output', None, 'folder for the .mid and .png files', required=True)
 _NUM = flags.DEFINE_integer('num', 8, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length in 16ths', lower_bound=1)
@@ -61,7 +64,7 @@ def main(_):
   song = _song()
   distributed.start()
   placement = data_parallel(jax.devices())
-  trained = load(_CHECKPOINT.value, placement)
+  trained = load(_CHECKPOINT.value, placement, _WHICH.value)
   config = trained.model.config
   crop = _known(config, song)
   guided = _GUIDANCE.value != 1

@@ -50,7 +50,8 @@ def write_run(workdir, config: ConfigDict, step: int = 3):
   """A run's folder as training leaves it: an average of no symmetry, and last values 1 below it."""
   average = models.random_params(build_model(config.model), scale=0.2)
   last = jax.tree.map(lambda x: x - 1, average)
+  workdir.mkdir()
   run_dir.claim(str(workdir), config)
-  checkpoints = Checkpoints(str(workdir), config.keep_checkpoints)
+  checkpoints = Checkpoints(str(workdir), config)
   checkpoints.save(State(jnp.int32(step), last, average, ()), {})
   checkpoints.close()

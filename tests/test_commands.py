@@ -196,6 +196,12 @@ def test_a_broken_prompt_is_named_and_nothing_is_written(songs, tmp_path):
   assert not (tmp_path / 'out').exists()
 
 
-def test_a_missing_data_set_is_named(tmp_path):
-  line = refusal('evaluate', f'--checkpoint={tmp_path}', f'--data={tmp_path / "none"}')
-  assert 'none' in line or 'config.json' in line
+def test_a_folder_without_a_checkpoint_is_named(tmp_path):
+  line = refusal('evaluate', f'--checkpoint={tmp_path}', '--data=none')
+  assert f'{tmp_path}/checkpoints has no checkpoint' in line
+
+
+@pytest.mark.slow
+def test_a_missing_data_set_is_named(trained, tmp_path):
+  line = refusal('evaluate', f'--checkpoint={trained}', f'--data={tmp_path / "absent"}')
+  assert 'absent' in line

@@ -11,14 +11,14 @@ from fractaljax.training import run_dir, trained
 from fractaljax.training.trained import Trained, parameter_shapes
 
 
-def load(directory: str, placement: Placement) -> Trained:
-  """Opens the newest checkpoint of a run, or an export.
+def load(directory: str, placement: Placement, which: str = 'latest') -> Trained:
+  """Opens a checkpoint of a run, 'latest' or 'best', or an export, which has only one.
 
   Raises:
     UserError: the folder has neither, or what is there is damaged or of another version.
   """
   if not is_export(directory):
-    return trained.load(directory, placement)
+    return trained.load(directory, placement, which)
   folder = Path(directory)
   about = description.read(folder)
   if about['kind'] == 'stablehlo':

@@ -33,6 +33,7 @@ class Wish(NamedTuple):
   """
 
   kind: str = 'orbax'
+  which: str = 'latest'
   averaged: bool = True
   dtype: str = 'float32'
   num_steps: int = 512
@@ -40,7 +41,7 @@ class Wish(NamedTuple):
 
 
 def export(workdir: str, output: str, wish: Wish, overwrite: bool = False) -> dict:
-  """Exports the newest checkpoint of a run; `output` is there as a whole or not at all.
+  """Exports a checkpoint of a run; `output` is there as a whole or not at all.
 
   Returns:
     the description that it was given.
@@ -52,7 +53,7 @@ def export(workdir: str, output: str, wish: Wish, overwrite: bool = False) -> di
   if opening.is_export(workdir):
     raise UserError(f'{workdir} is an export; give the folder of the training run')
   with new_folder(output, overwrite) as folder:
-    model = trained.load(workdir, data_parallel(jax.devices()[:1]), wish.averaged)
+    model = trained.load(workdir, data_parallel(jax.devices()[:1]), wish.which, wish.averaged)
     about = _describe(workdir, model, wish)
     check_room(folder, about['parameters'] * jnp.dtype(wish.dtype).itemsize)
     (folder / run_dir.CONFIG).write_text(model.config.to_json_best_effort(indent=2) + '\n')

@@ -1,6 +1,7 @@
 """Pictures of piano rolls: a figure for people, a small image for a dashboard."""
 
 import functools
+from typing import IO
 
 import numpy as np
 from matplotlib.collections import PolyCollection
@@ -20,14 +21,18 @@ PAPER_ID, BLACK_ROW_ID, BAR_ID = 0, 128, 129
 
 
 def save_roll(
-  notes_Nx4: np.ndarray, num_steps: int, path: str, steps_per_bar: int = 16, title: str = ''
+  notes_Nx4: np.ndarray,
+  num_steps: int,
+  path: str | IO[bytes],
+  steps_per_bar: int = 16,
+  title: str = '',
 ) -> None:
   """Draws a song as a piano roll: pitch upwards, time in bars, colour for velocity.
 
   Args:
     notes_Nx4: the notes.
     num_steps: length of the picture in steps.
-    path: where it goes; the ending names the format, such as .png.
+    path: where it goes; the ending names the format, such as .png; or an open file, for .png.
     steps_per_bar: between two bar lines.
     title: above the picture.
   """

@@ -1,11 +1,12 @@
 """What a run is judged by while it trains: likelihood of songs, and samples beside the songs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from fractaljax.data import pipeline
+from fractaljax.distributed import say
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop, stack
@@ -14,6 +15,7 @@ from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.logs import Logs
 
@@ -57,30 +59,40 @@ class Evaluation:
     )  # fmt: skip
     return list(pipeline.batched(crops, data.batch_size))
 
-  def report(self, step: int, params) -> str:
-    """Logs likelihood, samples and their figures; returns a line that tells the main ones."""
-    metrics = self.likelihood(params)
-    samples = self.samples(params)
+  def report(self, step: int, params, interrupt: Interrupt) -> dict[str, float]:
+    """Logs likelihood, samples and their figures, and returns these.
+
+    Raises:
+      Stopped: a stop was asked for meanwhile; nothing is logged.
+    """
+    metrics = self.likelihood(params, interrupt)
+    samples = self.samples(params, interrupt)
     metrics |= self.sample_statistics(samples)
-    self._logs.write(step, metrics)
     for temperature, songs in samples.items():
       name = f'samples_t{temperature:g}'
       self._logs.roll(step, name, songs[0], self._config.data.crop_steps)
+    self._logs.write(step, metrics)
     bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
       f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
     )
-    return (
+    say(
       f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
       f'{metrics["songs_valid/notes_per_bar"]:.1f}, samples {density}'
     )
+    return metrics
 
-  def likelihood(self, params) -> dict[str, float]:
+  def likelihood(self, params, interrupt: Interrupt) -> dict[str, float]:
     """Nats a step and bits a note of each split, and nats a step of each level."""
     metrics = {}
     for split, batches in self._batches.items():
       found = score_batches(
-        self._model, params, batches, self._capacities, self._config.seed, self._placement
+        self._model,
+        params,
+        _until_stopped(batches, interrupt),
+        self._capacities,
+        self._config.seed,
+        self._placement,
       )
       metrics[f'eval_{split}/nats_per_step'] = found.nats_per_step
       metrics[f'eval_{split}/bits_per_note'] = found.bits_per_note
@@ -89,7 +101,7 @@ class Evaluation:
         metrics[f'eval_{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
     return metrics
 
-  def samples(self, params) -> dict[float, list[np.ndarray]]:
+  def samples(self, params, interrupt: Interrupt) -> dict[float, list[np.ndarray]]:
     """Sampled songs, arrays of notes, at each temperature of the config."""
     config, model, placement = self._config, self._model, self._placement
     # Every device draws as many, whether they are needed or not.
@@ -99,6 +111,7 @@ class Evaluation:
     drawing = make_drawing(model, Plan(), config.seed, placement)
     songs = {}
     for temperature in config.eval_temperatures:
+      interrupt.check()
       tokens = drawing(params, crop, numbers, make_knobs(model.config, temperature))
       tokens_BxPxT = placement.gather(tokens)[: config.eval_samples]
       songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
@@ -112,6 +125,12 @@ class Evaluation:
       for name, value in statistics(excerpts).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
     return metrics
+
+
+def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
+  for batch in batches:
+    interrupt.check()
+    yield batch
 
 
 def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:

@@ -2,34 +2,46 @@
 
 import signal
 
-import jax
-from jax.experimental import multihost_utils
+
+class Stopped(Exception):
+  """A stop was asked for in the middle of work that can be done again."""
 
 
 class Interrupt:
   """While entered, remembers that a stop was asked for; a second Ctrl-C stops at once.
 
-  Of several processes, all stop after the same step: JAX listens to SIGTERM then, and lets the
-  processes agree.
+  Several processes stop after the same step: see `distributed.start`.
+
+  Attributes:
+    requested: whether a stop was asked for; of several processes, none knows it alone.
   """
 
   def __init__(self):
-    self._was_asked = False
-    self._alone = jax.process_count() == 1
+    self.requested = False
 
-  def requested(self, step: int) -> bool:
-    """Whether to stop after `step`; each process asks after every step."""
-    return self._was_asked if self._alone else multihost_utils.reached_preemption_sync_point(step)
+  def check(self) -> None:
+    """Raises `Stopped` if a stop was asked for."""
+    if self.requested:
+      raise Stopped
+
+  def is_due(self, step: int) -> bool:
+    """Whether to stop after `step`; every process has to ask after every step."""
+    # Not above: a run that waits for JAX to be imported should be stopped as well.
+    import jax
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+      return self.requested
+    return multihost_utils.reached_preemption_sync_point(step)
 
   def __enter__(self) -> 'Interrupt':
-    signals = (signal.SIGINT, signal.SIGTERM) if self._alone else ()
-    self._before = {s: signal.signal(s, self._remember) for s in signals}
+    self._before = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}
     return self
 
   def _remember(self, number: int, frame):
-    if self._was_asked and number == signal.SIGINT:
+    if self.requested and number == signal.SIGINT:
       raise KeyboardInterrupt
-    self._was_asked = True
+    self.requested = True
 
   def __exit__(self, *error):
     for number, handler in self._before.items():

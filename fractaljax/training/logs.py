@@ -1,14 +1,20 @@
 """What a run tells of itself: metrics.jsonl, TensorBoard, and lines on the screen."""
 
+import contextlib
 import json
-import os
-from pathlib import Path
+import time
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from etils import epath
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import directory_check
 
 from fractaljax.distributed import is_first
 from fractaljax.music.pictures import roll_image, save_roll
+from fractaljax.training import run_dir
+from fractaljax.training.score import SCORE
 
 
 class Logs:
@@ -17,54 +23,76 @@ class Logs:
   Args:
     workdir: the run's folder; metrics.jsonl has one object a line, with `step` and the metrics.
     start_step: step that the run goes on from; what was logged later, before it was stopped, goes.
+    is_evaluated: whether the evaluation at that step is done; if not, what was logged of it goes.
   """
 
-  def __init__(self, workdir: str, start_step: int):
-    self._workdir, self._writes = Path(workdir), is_first()
+  def __init__(self, workdir: str, start_step: int, is_evaluated: bool):
+    self._workdir, self._writes = run_dir.folder(workdir), is_first()
     if not self._writes:
       return
-    path = self._workdir / 'metrics.jsonl'
-    _keep_until(path, start_step)
-    self._file = path.open('a')
-    self._board = SummaryWriter(
-      str(self._workdir / 'tensorboard'), purge_step=start_step + 1 if start_step else None
-    )
+    self._path = self._workdir / 'metrics.jsonl'
+    self._lines = _keep_until(self._path, start_step, is_evaluated)
+    # What is in a bucket cannot grow; it is written anew.
+    self._file = None if '://' in workdir else self._path.open('a')
+    folder = str(self._workdir / 'tensorboard')
+    directory_check(folder)
+    # Not SummaryWriter: its thread dies on a full disk, and then the run waits for it forever.
+    self._board = EventsWriter(f'{folder}/events')
+    if start_step:
+      restart = SessionLog(status=SessionLog.START)
+      self._board.write_event(Event(step=start_step + 1, session_log=restart))
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Logs numbers under their names, such as `train/bits_per_note`."""
-    if self._writes:
-      print(json.dumps({'step': step} | metrics), file=self._file, flush=True)
-      for name, value in metrics.items():
-        self._board.add_scalar(name, value, step)
+    if not self._writes:
+      return
+    self._lines.append(json.dumps({'step': step} | metrics) + '\n')
+    if self._file:
+      self._file.write(self._lines[-1])
+      self._file.flush()
+    else:
+      self._path.write_text(''.join(self._lines))
+    for name, value in metrics.items():
+      self._show(step, summary.scalar(name, value))
+    self._board.flush()
 
   def roll(self, step: int, name: str, notes_Nx4: np.ndarray, num_steps: int) -> None:
     """Shows notes as a picture, on TensorBoard and in the folder `pictures`."""
-    if self._writes:
-      self._board.add_image(name, roll_image(notes_Nx4, num_steps), step, dataformats='HWC')
-      folder = self._workdir / 'pictures'
-      folder.mkdir(exist_ok=True)
-      save_roll(notes_Nx4, num_steps, str(folder / f'{step:07d}_{name}.png'), title=f'step {step}')
+    if not self._writes:
+      return
+    self._show(step, summary.image(name, roll_image(notes_Nx4, num_steps), dataformats='HWC'))
+    folder = self._workdir / 'pictures'
+    folder.mkdir(exist_ok=True)
+    with (folder / f'{step:07d}_{name}.png').open('wb') as file:
+      save_roll(notes_Nx4, num_steps, file, title=f'step {step}')
+
+  def _show(self, step: int, content) -> None:
+    self._board.write_event(Event(wall_time=time.time(), step=step, summary=content))
 
   def __enter__(self) -> 'Logs':
     return self
 
   def __exit__(self, *error) -> None:
-    if self._writes:
-      self._file.close()
-      self._board.close()
+    # Both are closed, though each may raise on a full disk.
+    with contextlib.ExitStack() as stack:
+      if self._writes:
+        stack.callback(self._board.close)
+      if self._writes and self._file:
+        stack.callback(self._file.close)
 
 
-def _keep_until(path: Path, last_step: int) -> None:
-  """Drops the lines after a step, and a half line that a killed run left at the end."""
-  if not path.exists():
-    return
+def _keep_until(path: epath.Path, last_step: int, is_evaluated: bool) -> list[str]:
+  """Drops the lines after a step or an evaluation, and a half line that a killed run left."""
   kept = []
-  for line in path.read_text().splitlines():
+  for line in path.read_text().splitlines() if path.exists() else ():
     try:
-      if json.loads(line)['step'] <= last_step:
+      row = json.loads(line)
+      is_late = row['step'] == last_step and SCORE in row and not is_evaluated
+      if row['step'] <= last_step and not is_late:
         kept.append(line + '\n')
     except (ValueError, KeyError):
       continue
   half = path.with_suffix('.tmp')
   half.write_text(''.join(kept))
-  os.replace(half, path)
+  half.replace(path)
+  return kept

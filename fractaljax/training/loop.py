@@ -1,5 +1,6 @@
 """The training loop."""
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from fractaljax.music.notes import Song
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.evaluation import Evaluation
-from fractaljax.training.interrupt import Interrupt
+from fractaljax.training.interrupt import Interrupt, Stopped
 from fractaljax.training.logs import Logs
 from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
@@ -30,13 +31,19 @@ from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
 
 
-def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = None) -> State:
+def train(
+  config: ConfigDict,
+  workdir: str,
+  devices: list[jax.Device] | None = None,
+  interrupt: Interrupt | None = None,
+) -> State:
   """Trains a model, from the newest checkpoint in `workdir` if there is one.
 
   Args:
     config: the experiment.
     workdir: the run's folder: config, checkpoints, metrics.jsonl, tensorboard, pictures.
     devices: to train on; all by default.
+    interrupt: asks for a stop; entered by the caller.
 
   Returns:
     the last state.
@@ -45,35 +52,40 @@ def train(config: ConfigDict, workdir: str, devices: list[jax.Device] | None = N
     UserError: a config value, the data or the folder is not as it must be.
   """
   devices = devices or jax.devices()
+  interrupt = interrupt or Interrupt()
   placement = make_placement(devices, config.fsdp)
   model = Fractal(check(config, len(devices)))
-  directory = config.data.directory or _built_in_corpus(config, workdir)
-  songs = {
-    split: read_songs(directory, split, config.data.in_c, config.data.damaged)
-    for split in ('train', 'valid')
-  }
-  run_dir.claim(workdir, config)
+  with run_dir.held(workdir), contextlib.ExitStack() as stack:
+    directory = config.data.directory or _built_in_corpus(config, workdir)
+    songs = {
+      split: read_songs(directory, split, config.data.in_c, config.data.damaged)
+      for split in ('train', 'valid')
+    }
+    run_dir.claim(workdir, config)
 
-  optimizer = make_optimizer(config.optimizer, config.num_steps)
-  batches = _stream(config, model, songs['train'])
-  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
-  state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
-  say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
-  step_function = _jit_step(config, model, optimizer, placement, state)
-  with Logs(workdir, int(state.step)) as logs:
+    optimizer = make_optimizer(config.optimizer, config.num_steps)
+    batches = _stream(config, model, songs['train'])
+    checkpoints = stack.enter_context(contextlib.closing(Checkpoints(workdir, config)))
+    state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
+    say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
+    step_function = _jit_step(config, model, optimizer, placement, state)
+    step = int(state.step)
+    logs = stack.enter_context(Logs(workdir, step, checkpoints.is_evaluated(step)))
     evaluation = Evaluation(config, model, songs, placement, logs)
     try:
-      state = _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs)
+      return _loop(
+        config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt
+      )
     except NotFinite as error:
-      checkpoints.close()
-      path = Path(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
-      np.savez_compressed(path, **batches.batch(error.step - 1)._asdict())
+      path = run_dir.folder(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
+      with path.open('wb') as file:
+        np.savez_compressed(file, **batches.batch(error.step - 1)._asdict())
       raise UserError(f'{error}; the batch is in {path}') from error
-  checkpoints.close()
-  return state
 
 
-def _loop(config, state, batches, placement, step_function, checkpoints, evaluation, logs) -> State:
+def _loop(
+  config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt
+) -> State:
   """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
   start, last = int(state.step), config.num_steps
   schedule = make_schedule(config.optimizer, last)
@@ -84,31 +96,46 @@ def _loop(config, state, batches, placement, step_function, checkpoints, evaluat
     logs.write(step, metrics)
     bar.set_postfix_str(f'{metrics["train/bits_per_note"]:.2f} bits a note')
 
-  with Interrupt() as interrupt, bar:
+  def is_evaluated_at(step):
+    return step > 0 and (step == last or step % config.eval_every == 0)
+
+  def evaluate(step):
+    with contextlib.suppress(Stopped):
+      metrics = evaluation.report(step, state.ema, interrupt)
+      checkpoints.add_evaluation(step, metrics)
+
+  with bar:
+    if is_evaluated_at(start) and not checkpoints.is_evaluated(start):
+      evaluate(start)  # the run was stopped while it evaluated
+    stop = interrupt.requested
     for step in range(start + 1, last + 1):
+      if stop:
+        break
       state, metrics = step_function(state, placement.place(next(batches)))
       bar.update()
       if means := meter.add(step, metrics):
         log(step - 1, means)
-      stop = interrupt.requested(step)
-      save = stop or step == last or step % config.checkpoint_every == 0
-      evaluate = not stop and (step == last or step % config.eval_every == 0)
-      if save or evaluate:
+      stop = interrupt.is_due(step)
+      # What is evaluated is saved, so that the best of them is there.
+      if stop or is_evaluated_at(step) or step % config.checkpoint_every == 0:
         log(step, meter.flush(step))
-      if save:
         checkpoints.save(state, batches.get_state())
-      if evaluate:
-        say(evaluation.report(step, state.ema))
-      if stop:
-        say(f'stopped and saved at step {step}; the same command goes on from there')
-        break
-      if save or evaluate:
+        if is_evaluated_at(step) and not stop:
+          evaluate(step)
+        stop = stop or interrupt.requested
         meter.restart()
+  if stop:
+    say(f'stopped at step {int(state.step)}; the same command goes on from there')
   return state
 
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   """Prepares what is not yet there of the built-in corpus in the run's folder."""
+  if '://' in workdir:
+    raise UserError(
+      f'--workdir={workdir} cannot hold the songs as well; prepare them (--format=corpus for the '
+      'built-in corpus) and give --config.data.directory'
+    )
   directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
   if is_first():
     ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
@@ -143,11 +170,12 @@ def _start_or_resume(
   example = pipeline.empty_batch(codec, config.data.crop_steps, halo, attributes)
   shapes = jax.eval_shape(init, example)
   shardings = placement.of_state(shapes)
-  if checkpoints.latest is None:
+  step = checkpoints.find()
+  if step is None:
     return jax.jit(init, out_shardings=shardings)(example)
-  state, data_state = checkpoints.restore(shapes, shardings)
+  state, data_state = checkpoints.restore(step, shapes, shardings)
   batches.set_state(data_state)
-  say(f'going on from step {int(state.step)}')
+  say(f'going on from step {step}')
   return state
 
 

@@ -1,39 +1,90 @@
-"""The folder of a run: its config, and the model that a config describes."""
+"""The folder of a run: its lock, and the config in it."""
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
+import jax
+from etils import epath
 from ml_collections import ConfigDict
 
-from fractaljax.config import base, build_model
+from fractaljax.config import base
 from fractaljax.errors import UserError
-from fractaljax.model.config import ModelConfig
 
 CONFIG = 'config.json'
+# Keys of the model that a run may go on with after a change: the parameters mean the same.
+MAY_CHANGE = {
+  'dropout', 'capacities', 'mask', 'mask_mean', 'mask_std', 'iterations', 'cond_drop', 'dtype',
+}  # fmt: skip
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def claim(workdir: str, config: ConfigDict):
-  """Makes the run's folder and writes its config there, or checks that the run in it goes on.
+def folder(workdir: str) -> epath.Path:
+  """The run's folder; the address of a bucket (gs://, s3://) stays as it is."""
+  return epath.Path(workdir if '://' in workdir else os.path.abspath(workdir))
+
+
+@contextlib.contextmanager
+def held(workdir: str) -> Iterator[None]:
+  """Makes the run's folder and keeps other processes from training in it meanwhile.
+
+  The lock goes with the process, however it ends. A disk that fills up is told in one line.
 
   Raises:
-    UserError: the folder has a run of another architecture, or cannot be written.
+    UserError: another process trains there, or the folder cannot be written.
   """
-  path = Path(workdir) / CONFIG
+  path = folder(workdir)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+      if '://' not in workdir and jax.process_index() == 0:
+        _lock(stack.enter_context((path / 'lock').open('a')), workdir)
+      yield
+  except OSError as error:
+    if error.errno in NO_ROOM:
+      raise UserError(
+        f'--workdir={workdir} has no room left ({error.strerror}); its checkpoints are whole: make '
+        'room, and the same command goes on'
+      ) from error
+    if str(error.filename).startswith(str(path)):
+      raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from error
+    raise
+
+
+def _lock(file, workdir: str) -> None:
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    raise UserError(
+      f'--workdir={workdir}: another process is training there; wait for it or choose another'
+    ) from None
+  except OSError:  # a file system without locks
+    return
+
+
+def claim(workdir: str, config: ConfigDict) -> None:
+  """Writes the config into the run's folder, or checks that the run in it goes on with it.
+
+  Raises:
+    UserError: the folder has a run of another architecture.
+  """
+  path = folder(workdir) / CONFIG
   if path.exists():
-    changed = _changed(read_config(workdir), config)
+    before = read_config(workdir)
+    changed = [k for k in config.model if before.model[k] != config.model[k]]
+    changed = [f'config.model.{k}' for k in changed if k not in MAY_CHANGE]
     if changed:
       raise UserError(
         f'{workdir} has a run with another {", ".join(changed)}; go on with the same values or '
         'choose another --workdir'
       )
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
+  if jax.process_index() == 0:
     half = path.with_suffix('.tmp')
     half.write_text(config.to_json_best_effort(indent=2))
-    os.replace(half, path)
-  except OSError as error:
-    raise UserError(f'--workdir={workdir} cannot be written: {error.strerror}') from error
+    half.replace(path)
 
 
 def read_config(workdir: str) -> ConfigDict:
@@ -42,7 +93,7 @@ def read_config(workdir: str) -> ConfigDict:
   Raises:
     UserError: there is none, it is damaged, or another version of the program wrote it.
   """
-  path = Path(workdir) / CONFIG
+  path = folder(workdir) / CONFIG
   try:
     values = json.loads(path.read_text())
   except OSError as error:
@@ -51,22 +102,21 @@ def read_config(workdir: str) -> ConfigDict:
     ) from error
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}); train again or mend it') from error
+  return as_config(values, path)
+
+
+def as_config(values: dict, path: os.PathLike) -> ConfigDict:
+  """A config from what JSON has of it; `path` is where it was.
+
+  Raises:
+    UserError: another version of the program wrote it.
+  """
   config = base()
   try:
     config.update(_as_tuples(values))
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(f'{path} is of another version of fractaljax: {error}') from error
   return config
-
-
-def read_model(workdir: str) -> tuple[ConfigDict, ModelConfig]:
-  """The run's config and its model's."""
-  config = read_config(workdir)
-  return config, build_model(config.model)
-
-
-def _changed(before: ConfigDict, now: ConfigDict) -> list[str]:
-  return [f'config.model.{k}' for k in now.model if before.model[k] != now.model[k]]
 
 
 def _as_tuples(value):

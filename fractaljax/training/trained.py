@@ -11,6 +11,7 @@ from tqdm import tqdm
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.distributed import is_first
+from fractaljax.errors import UserError
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
@@ -18,7 +19,6 @@ from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.likelihood import Likelihood, needed_capacities, score_batches
 
@@ -91,23 +91,28 @@ class Trained(NamedTuple):
     )
 
 
-def load(workdir: str, placement: Placement, averaged: bool = True) -> Trained:
-  """The newest checkpoint of a run.
+def load(
+  workdir: str, placement: Placement, which: str = 'latest', averaged: bool = True
+) -> Trained:
+  """The newest checkpoint of a run, or its best.
 
   Args:
     workdir: the run's folder.
     placement: of the devices.
+    which: 'latest', or 'best': the likeliest on the valid songs.
     averaged: the average of the parameters over the updates, or their last values.
 
   Raises:
     UserError: the folder has no run, no checkpoint, or one that does not fit its config.
   """
-  config = run_dir.read_config(workdir)
+  checkpoints = Checkpoints(workdir)
+  step = checkpoints.find(which)
+  if step is None:
+    raise UserError(f'{checkpoints.directory} has no checkpoint; let the run reach its first one')
+  config = checkpoints.read_config(step)
   model = Fractal(build_model(config.model))
-  checkpoints = Checkpoints(workdir, config.keep_checkpoints)
   shapes = parameter_shapes(config, model)
-  params = checkpoints.restore_params(shapes, placement.replicated, averaged)
-  step = checkpoints.latest
+  params = checkpoints.restore_params(step, shapes, placement.replicated, averaged)
   checkpoints.close()
   return Trained(config, model, params, step, placement)
 

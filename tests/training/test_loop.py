@@ -11,9 +11,12 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import loop
+from fractaljax.training.checkpoint import Checkpoints
+from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
 from fractaljax.training.meter import Meter
-from runs import tiny_config
+from fractaljax.training.score import SCORE
+from runs import exact_config, tiny_config
 
 ONE = slice(0, 1)
 
@@ -30,7 +33,7 @@ def logged(workdir) -> list[dict]:
 @pytest.fixture
 def unevaluated(monkeypatch):
   """Runs without their last evaluation, whose programs take long to compile."""
-  monkeypatch.setattr(loop.Evaluation, 'report', lambda self, step, params: '')
+  monkeypatch.setattr(loop.Evaluation, 'report', lambda *args: {SCORE: 1.0})
 
 
 @pytest.fixture(scope='module')
@@ -40,14 +43,40 @@ def straight(tmp_path_factory):
   return train(tiny_config(), str(workdir), jax.devices()[ONE]), workdir
 
 
-def test_resumed_is_the_straight_run_bit_for_bit(straight, tmp_path, unevaluated):
-  state, workdir = straight
-  stopped = tmp_path / 'stopped'
-  shutil.copytree(workdir, stopped)
-  shutil.rmtree(stopped / 'checkpoints' / '6')
-  resumed = train(tiny_config(), str(stopped), jax.devices()[ONE])
-  assert largest_difference(resumed, state) == 0
-  assert [row['step'] for row in logged(stopped)] == [2, 3, 5, 6]
+@pytest.fixture
+def copied(straight, tmp_path):
+  return shutil.copytree(straight[1], tmp_path / 'copied')
+
+
+def test_resumed_is_the_straight_run_bit_for_bit(straight, copied, unevaluated, capsys):
+  newest = max((copied / 'checkpoints/6').rglob('d/*'), key=lambda path: path.stat().st_size)
+  newest.write_bytes(newest.read_bytes()[:-1] + b'?')
+  resumed = train(tiny_config(), str(copied), jax.devices()[ONE])
+  assert largest_difference(resumed, straight[0]) == 0
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+  assert 'taking step 3 instead' in capsys.readouterr().err
+  assert Checkpoints(str(copied)).find('best') == 6
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_more_devices(copied, unevaluated):
+  shutil.rmtree(copied / 'checkpoints/6')
+  state = train(tiny_config(), str(copied), jax.devices()[:4])
+  assert int(state.step) == 6
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+
+
+def test_an_evaluation_that_was_stopped_is_made_when_the_run_goes_on(straight, copied, monkeypatch):
+  result = json.loads((copied / 'checkpoints/6/evaluation.json').read_text())
+  (copied / 'checkpoints/6/evaluation.json').unlink()
+  interrupt = Interrupt()
+  interrupt.requested = True  # the real evaluation looks at it between batches
+  train(tiny_config(), str(copied), jax.devices()[ONE], interrupt)
+  assert not Checkpoints(str(copied)).is_evaluated(6)
+  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
+  monkeypatch.setattr(loop.Evaluation, 'report', lambda *args: result)
+  train(tiny_config(), str(copied), jax.devices()[ONE])
+  assert Checkpoints(str(copied)).is_evaluated(6)
 
 
 def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypatch, unevaluated):
@@ -58,17 +87,16 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
       os.kill(os.getpid(), signal.SIGTERM)
     return add(self, step, metrics)
 
-  with monkeypatch.context() as patch:
+  with monkeypatch.context() as patch, Interrupt() as interrupt:
     patch.setattr(Meter, 'add', stop_at_two)
-    assert int(train(tiny_config(), str(tmp_path), jax.devices()[ONE]).step) == 2
+    stopped = train(tiny_config(), str(tmp_path), jax.devices()[ONE], interrupt)
+    assert int(stopped.step) == 2
   resumed = train(tiny_config(), str(tmp_path), jax.devices()[ONE])
   assert largest_difference(resumed, straight[0]) == 0
 
 
 def test_four_devices_learn_what_one_learns(tmp_path, unevaluated):
-  changes = {'model.dropout': 0.0, 'num_steps': 3, 'model.attributes': ()}
-  changes['model.generators'] = ('ar', 'ar', 'ar')
-  config = tiny_config(**changes)
+  config = exact_config(num_steps=3)
   states = [train(config, str(tmp_path / str(n)), jax.devices()[:n]) for n in (1, 4)]
   assert largest_difference(states[0].params, states[1].params) <= 1e-5
   losses = [[row['train/nats_per_step'] for row in logged(tmp_path / n)[:2]] for n in ('1', '4')]
@@ -76,15 +104,14 @@ def test_four_devices_learn_what_one_learns(tmp_path, unevaluated):
 
 
 def test_accumulated_parts_learn_what_the_whole_batch_learns(tmp_path, unevaluated):
-  changes = {'model.dropout': 0.0, 'model.cond_drop': 0.0, 'num_steps': 3}
-  changes['model.generators'] = ('ar', 'ar', 'ar')
   states = [
     train(
-      tiny_config(**changes | {'optimizer.accumulate': n}), str(tmp_path / str(n)),
+      exact_config(**{'num_steps': 3, 'optimizer.accumulate': n}),
+      str(tmp_path / str(n)),
       jax.devices()[: n // 2 + 1],
     )
     for n in (1, 2)
-  ]  # fmt: skip
+  ]
   assert largest_difference(states[0].params, states[1].params) <= 1e-5
 
 

@@ -165,7 +165,7 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
     time.sleep(0.1)
   processes[1].terminate()
   texts = finish(processes)
-  stopped = int(re.search(r'stopped and saved at step (\d+)', texts[0])[1])
+  stopped = int(re.search(r'stopped at step (\d+)', texts[0])[1])
   assert 'stopped' not in texts[1]
   found = losses(two)
   assert list(found) == list(range(1, stopped + 1))
