@@ -39,6 +39,7 @@ setup(
       'flatbuffers>=24.3',
       'jsonschema>=4.18',
       'pytest>=8',
+      'pytest-xdist>=3.5',
       'pyyaml>=6.0',
       'ruff>=0.6',
       'safetensors>=0.4.3',
