@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from fractaljax.data import parts, shards, sources, workers
+from fractaljax.data import bucket, parts, shards, sources, workers
 from fractaljax.data.parts import Part
 from fractaljax.data.plan import Chosen, Slice, make_plan
 from fractaljax.data.reading import read_item
@@ -46,7 +46,7 @@ def prepare(
 
   Args:
     items: from `sources.find`: those of all parts.
-    output: folder of the dataset.
+    output: folder of the dataset; in a bucket, by way of a copy on this machine.
     num_workers: processes; 0 = in this one, for songs that cannot crash it.
     overwrite: whether songs at `output` are replaced.
     part: which share of the songs is prepared.
@@ -58,6 +58,11 @@ def prepare(
   Raises:
     UserError: no song could be used, or `output` cannot be written, or has other songs.
   """
+  if bucket.is_bucket(output):
+    copy = bucket.pull(str(output), part.name)
+    summary = prepare(items, copy, num_workers, overwrite, part)
+    bucket.push(copy, str(output), part)
+    return summary
   began = time.perf_counter()
   output = Path(output)
   slices, arguments = make_plan(items, part)

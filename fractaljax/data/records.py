@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgpack
 from array_record.python.array_record_module import ArrayRecordReader
 
-from fractaljax.data import parts
+from fractaljax.data import bucket, parts
 from fractaljax.data.shards import Shard, unpack
 from fractaljax.errors import UserError
 from fractaljax.music.notes import Song
@@ -36,7 +36,7 @@ class Songs:
   """The songs of one split, by number; a sequence that can travel to other processes.
 
   Args:
-    directory: what `prepare` wrote.
+    directory: what `prepare` wrote; in a bucket (gs://, s3://), it is copied to this machine.
     split: 'train' or 'valid', as a rule.
     damaged: 'refuse' or 'skip': what is done if a shard is missing, or not what its checksum says.
       Skipped shards are named on stderr.
@@ -47,7 +47,9 @@ class Songs:
   """
 
   def __init__(self, directory: str | os.PathLike, split: str, damaged: str = 'refuse'):
-    self.directory, self.split = Path(directory), split
+    is_bucket = bucket.is_bucket(directory)
+    self.directory = bucket.pull(str(directory)) if is_bucket else Path(directory)
+    self.split = split
     splits = read_splits(self.directory)
     if split not in splits:
       raise UserError(f'{directory} has no split {split!r}; it has {", ".join(splits)}')
