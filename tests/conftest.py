@@ -1,6 +1,7 @@
 """Set-up of the whole suite: eight simulated devices, and data sets that may be absent."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -29,3 +30,11 @@ def pop909() -> Path:
   if not POP909.is_dir():
     pytest.skip('POP909 is absent')
   return POP909
+
+
+@pytest.fixture
+def interruptible():
+  """A shell that started the tests in the background has SIGINT ignored, in children too."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)

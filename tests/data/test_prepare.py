@@ -182,14 +182,6 @@ def test_an_array_of_jobs_prepares_every_file_once(spoilt, tmp_path):
   assert code == 2 and '--shard_index=3' in err and len(err.splitlines()) == 1
 
 
-@pytest.fixture
-def interruptible():
-  """A shell that started the tests in the background has SIGINT ignored, in children too."""
-  before = signal.signal(signal.SIGINT, signal.default_int_handler)
-  yield
-  signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
 def test_a_stopped_preparation_goes_on_from_its_last_shard(number, interruptible, tmp_path):

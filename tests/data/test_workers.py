@@ -127,14 +127,6 @@ def test_processes_that_cannot_start_are_an_error_not_a_crash_of_every_item():
   assert not multiprocessing.active_children()
 
 
-@pytest.fixture
-def interruptible():
-  """A shell that started the tests in the background has SIGINT ignored, in children too."""
-  before = signal.signal(signal.SIGINT, signal.default_int_handler)
-  yield
-  signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_is_left_to_the_parent(interruptible):
   assert list(parse_all(interrupt_self, ['a', 'b'], 1, 30.0)) == ['a', 'b']
 

@@ -75,7 +75,7 @@ def test_output_is_prefixed_and_kept_in_a_log_each(program, launch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self').exists(), reason='looks for processes in /proc')
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_every_process_and_leaves_none(program, tmp_path, number):
+def test_a_signal_reaches_every_process_and_leaves_none(interruptible, program, tmp_path, number):
   script = _start(program, tmp_path, '--processes=2', '--logs=logs')
   logs = [tmp_path / 'logs' / f'process_{i}.log' for i in range(2)]
   for log in logs:
