@@ -7,6 +7,7 @@ import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
@@ -177,6 +178,8 @@ def _apply(function: Callable[[Any], Any], item: Any) -> Any:
 @contextlib.contextmanager
 def _without_interrupts():
   """Ctrl-C reaches all processes of a terminal; those started here leave it to their parent."""
+  # With the first process, this one would start, and take the mask away.
+  resource_tracker.ensure_running()
   before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
   try:
     yield
