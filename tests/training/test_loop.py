@@ -95,12 +95,14 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
   assert largest_difference(resumed, straight[0]) == 0
 
 
-def test_four_devices_learn_what_one_learns(tmp_path, unevaluated):
-  config = exact_config(num_steps=3)
+def test_four_devices_learn_what_one_learns_and_compile_once(tmp_path, unevaluated, monkeypatch):
+  config, programs, jit_step = exact_config(num_steps=3), [], loop._jit_step
+  monkeypatch.setattr(loop, '_jit_step', lambda *a: programs.append(jit_step(*a)) or programs[-1])
   states = [train(config, str(tmp_path / str(n)), jax.devices()[:n]) for n in (1, 4)]
   assert largest_difference(states[0].params, states[1].params) <= 1e-5
   losses = [[row['train/nats_per_step'] for row in logged(tmp_path / n)[:2]] for n in ('1', '4')]
   np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+  assert [program._cache_size() for program in programs] == [1, 1]
 
 
 def test_accumulated_parts_learn_what_the_whole_batch_learns(tmp_path, unevaluated):
