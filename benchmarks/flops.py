@@ -4,7 +4,8 @@ FLOPs and bytes are XLA's own count of the compiled step. The MFU is FLOPs over 
 large matrix product reaches on the same device in the same number type. Where a config's batch
 would take too long, a smaller one is timed; FLOPs and bytes are those of the whole batch too.
 
-python -m benchmarks.flops --data=data/pop909 --batch_size=2
+python -m benchmarks.flops --data=data/pop909                     # on an accelerator
+python -m benchmarks.flops --data=data/pop909 --batch_size=1 --dtype=float32 --steps=2  # on a CPU
 """
 
 import importlib
@@ -23,6 +24,9 @@ _CONFIGS = flags.DEFINE_list(
   'configs', sorted(p.stem for p in Path('configs').glob('*.py')), 'files of configs/'
 )
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', None, 'crops of a timed step, at most')
+_DTYPE = flags.DEFINE_enum(
+  'dtype', None, ['float32', 'bfloat16'], "instead of the config's: CPUs are slow in bfloat16"
+)
 _STEPS = flags.DEFINE_integer('steps', 5, 'timed steps', lower_bound=1)
 
 
@@ -42,6 +46,7 @@ def timed(config, batches) -> tuple[float, float]:
 def main(_):
   for name in _CONFIGS.value:
     config = importlib.import_module(f'configs.{name}').get_config()
+    config.model.dtype = _DTYPE.value or config.model.dtype
     whole = setting.batches(config, 1)[0]
     program = setting.compiled_update(config, whole)
     figures = {

@@ -104,11 +104,12 @@ def _wait_until(process: subprocess.Popen, holds) -> None:
 
 
 def is_identical(workdirs: list[Path], num_steps: int) -> bool:
-  """Whether two finished runs have the same parameters, average, optimizer and metrics."""
+  """Whether finished runs have the same parameters, average, optimizer and metrics."""
   config, devices = tiny(num_steps), jax.devices()[:1]
-  states = [jax.device_get(train(config, str(path), devices)) for path in workdirs]
-  same = jax.tree.map(np.array_equal, *states)
-  return all(jax.tree.leaves(same)) and _metrics(workdirs[0]) == _metrics(workdirs[1])
+  first, *others = [jax.device_get(train(config, str(path), devices)) for path in workdirs]
+  same = [jax.tree.map(np.array_equal, first, other) for other in others]
+  metrics = [_metrics(path) for path in workdirs]
+  return all(jax.tree.leaves(same)) and all(rows == metrics[0] for rows in metrics)
 
 
 def _metrics(workdir: Path) -> list[dict]:
@@ -120,22 +121,24 @@ def main(_):
   rng, kills = random.Random(_SEED.value), {'save': 0, 'elsewhere': 0}
   num_steps = STEPS_A_KILL * _KILLS.value
   with tempfile.TemporaryDirectory() as folder:
-    straight, killed = Path(folder) / 'straight', Path(folder) / 'killed'
-    finish(start(straight, num_steps), straight)
-    began = time.perf_counter()
-    while sum(kills.values()) < _KILLS.value:
-      where = kill(start(killed, num_steps), killed, rng, in_save=sum(kills.values()) % 2 == 1)
-      if where is None:
-        break
-      kills[where] += 1
-    finish(start(killed, num_steps), killed)
+    runs = [Path(folder) / 'straight']
+    finish(start(runs[0], num_steps), runs[0])
+    began, where = time.perf_counter(), None
+    while (number := sum(kills.values())) < _KILLS.value:
+      if where is None:  # the one before has reached its end
+        runs.append(Path(folder) / f'killed_{len(runs)}')
+      where = kill(start(runs[-1], num_steps), runs[-1], rng, in_save=number % 2 == 1)
+      if where:
+        kills[where] += 1
+    finish(start(runs[-1], num_steps), runs[-1])
     setting.report(
       benchmark='kill_resume',
       kills=sum(kills.values()),
       in_a_save=kills['save'],
+      runs=len(runs) - 1,
       steps=num_steps,
       seconds=time.perf_counter() - began,
-      identical=is_identical([straight, killed], num_steps),
+      identical=is_identical(runs, num_steps),
     )
 
 
