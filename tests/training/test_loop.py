@@ -58,14 +58,6 @@ def test_resumed_is_the_straight_run_bit_for_bit(straight, copied, unevaluated, 
   assert Checkpoints(str(copied)).find('best') == 6
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_with_more_devices(copied, unevaluated):
-  shutil.rmtree(copied / 'checkpoints/6')
-  state = train(tiny_config(), str(copied), jax.devices()[:4])
-  assert int(state.step) == 6
-  assert [row['step'] for row in logged(copied)] == [2, 3, 5, 6]
-
-
 def test_an_evaluation_that_was_stopped_is_made_when_the_run_goes_on(straight, copied, monkeypatch):
   result = json.loads((copied / 'checkpoints/6/evaluation.json').read_text())
   (copied / 'checkpoints/6/evaluation.json').unlink()

@@ -98,14 +98,11 @@ def test_nothing_but_parameters_and_sums_travels(shape):
 
 
 def test_what_is_not_finite_is_skipped():
-  model, _, batch, _ = tiny()
-  optimizer = optax.adam(1e-3)
-  state = jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
-  state = state._replace(params=jax.tree.map(lambda x: x.at[0].set(np.inf), state.params))
+  program, before, _, _ = updated((1, 1))
   placement = make_placement(jax.devices()[:1], 1)
-  after, metrics = jax.jit(functools.partial(train_step, model, optimizer, 0.9, 0, 1, placement))(
-    state, batch
-  )
+  params = jax.tree.map(lambda x: x.at[0].set(np.inf), before.params)
+  state = before._replace(params=jax.device_put(params, placement.replicated))
+  after, metrics = program(state, placement.place(tiny()[2]))
   assert metrics['skipped'] == 1
   jax.tree.map(np.testing.assert_array_equal, after, state._replace(step=state.step + 1))
 
