@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Several processes of one program on this machine, to try out what runs on many.
 #
-#   launch/local.sh --processes=2 --devices=4 -- --config=configs/demo.py --workdir=runs/demo
+#   launch/local.sh --processes=2 --devices=4 -- --config=configs/demo.py --workdir=runs/two \
+#       --config.data.batch_size=8
 #
 # One process drives all GPUs of a machine by itself: `python -m fractaljax.main` needs no script
 # there. This one is for the CPU, where --devices simulates accelerators.
