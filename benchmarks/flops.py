@@ -11,14 +11,11 @@ python -m benchmarks.flops --data=data/pop909 --batch_size=1 --dtype=float32 --s
 import importlib
 from pathlib import Path
 
-import jax
-import numpy as np
 from absl import flags
 
 from benchmarks import setting
 from fractaljax import command
 from fractaljax.model.trunk import num_parameters
-from fractaljax.training.optimizer import make_optimizer
 
 _CONFIGS = flags.DEFINE_list(
   'configs', sorted(p.stem for p in Path('configs').glob('*.py')), 'files of configs/'
@@ -28,19 +25,6 @@ _DTYPE = flags.DEFINE_enum(
   'dtype', None, ['float32', 'bfloat16'], "instead of the config's: CPUs are slow in bfloat16"
 )
 _STEPS = flags.DEFINE_integer('steps', 5, 'timed steps', lower_bound=1)
-
-
-def timed(config, batches) -> tuple[float, float]:
-  """FLOPs of a step and its seconds, the median."""
-  program = setting.compiled_update(config, batches[0])
-  state = setting.initial_state(
-    setting.build(config), make_optimizer(config.optimizer, config.num_steps), batches[0]
-  )
-  times = []
-  for batch in batches:
-    taken, (state, _) = setting.seconds(program, state, batch)
-    times.append(taken)
-  return program.cost_analysis()['flops'], float(np.median(times[1:]))
 
 
 def main(_):
@@ -56,17 +40,13 @@ def main(_):
     }
     config.data.batch_size = min(config.data.batch_size, _BATCH_SIZE.value or 10**9)
     batches = setting.batches(config, _STEPS.value + 1)
-    flops, seconds = timed(config, batches)
+    program, state, _ = setting.prepare_step(config, batches[0])
+    flops = program.cost_analysis()['flops']
+    seconds, state = setting.median_update(program, state, batches)
     peak = setting.peak_flops(config.model.dtype)
-    params = jax.eval_shape(
-      lambda batch, c=config: setting.build(c).init(
-        {name: jax.random.key(0) for name in ('params', 'mask')}, batch, train=False
-      ),
-      batches[0],
-    )
     setting.report(
       benchmark='flops', config=name, dtype=config.model.dtype,
-      parameters=num_parameters(params), crop_steps=config.data.crop_steps, **figures,
+      parameters=num_parameters(state.params), crop_steps=config.data.crop_steps, **figures,
       timed_batch=config.data.batch_size, seconds=seconds,
       achieved_gflops=flops / seconds / 1e9, peak_gflops=peak / 1e9, mfu=flops / seconds / peak,
     )  # fmt: skip

@@ -5,9 +5,11 @@ import itertools
 import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -61,10 +63,9 @@ def prepare_step(config: ConfigDict, batch: Crop):
 
 
 def compiled_update(config: ConfigDict, batch: Crop):
-  """The compiled step of a config for batches like this one."""
+  """The compiled step of a config for batches like this one; nothing is computed."""
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
-  one = jax.tree.map(lambda x: x[:1], batch)
-  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), one)
+  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), batch)
   return update(model, optimizer).lower(state, batch).compile()
 
 
@@ -88,6 +89,15 @@ def seconds(function, *args) -> tuple[float, object]:
   began = time.perf_counter()
   result = jax.block_until_ready(function(*args))
   return time.perf_counter() - began, result
+
+
+def median_update(program, state: State, batches: Sequence) -> tuple[float, State]:
+  """Seconds of an update, the median over all batches but the first, and the last state."""
+  times = []
+  for batch in batches:
+    taken, (state, _) = seconds(program, state, batch)
+    times.append(taken)
+  return float(np.median(times[1:])), state
 
 
 def report(**figures) -> None:

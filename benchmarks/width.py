@@ -7,13 +7,11 @@ python -m benchmarks.width --config=configs/small.py --data=data/pop909
 
 import itertools
 
-import numpy as np
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from benchmarks import setting
 from fractaljax import command
-from fractaljax.training.optimizer import make_optimizer
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _WIDTHS = flags.DEFINE_list('widths', '128,256,512,1024', 'of the first level')
@@ -34,13 +32,8 @@ def main(_):
   for width, batch_size in itertools.product(map(int, _WIDTHS.value), map(int, _BATCHES.value)):
     config = scaled(_CONFIG.value, width, batch_size)
     batches = setting.batches(config, _STEPS.value + 1)
-    program = setting.compiled_update(config, batches[0])
-    optimizer = make_optimizer(config.optimizer, config.num_steps)
-    state, times = setting.initial_state(setting.build(config), optimizer, batches[0]), []
-    for batch in batches:
-      taken, (state, _) = setting.seconds(program, state, batch)
-      times.append(taken)
-    seconds = float(np.median(times[1:]))
+    program, state, _ = setting.prepare_step(config, batches[0])
+    seconds, _ = setting.median_update(program, state, batches)
     setting.report(
       benchmark='width', width=width, batch=batch_size, steps_per_second=1 / seconds,
       crops_per_second=batch_size / seconds, gbytes=setting.memory_bytes(program) / 1e9,

@@ -1,6 +1,7 @@
 """How a command starts and how it refuses: one clear line on stderr and exit code 2."""
 
 import os
+import signal
 import sys
 
 from absl import app, flags, logging
@@ -10,8 +11,14 @@ from fractaljax.errors import UserError
 TUNABLE = 'glibc.malloc.hugetlb=1'
 
 
-def run(main):
-  """Runs a command's `main(argv)` under absl; what the user can mend is one line, exit code 2."""
+def run(main, when_stopped: str = ''):
+  """Runs a command's `main(argv)` under absl; what the user can mend is one line, exit code 2.
+
+  Args:
+    main: the command.
+    when_stopped: what a stop leaves behind. SIGTERM, from a scheduler, is then told in one line,
+      too, once what is half written is removed; Ctrl-C always is. Exit code 130.
+  """
   _use_huge_pages()
 
   def guarded(argv):
@@ -19,6 +26,8 @@ def run(main):
     logging.set_verbosity(logging.WARNING)
     logging.get_absl_handler().addFilter(_is_for_people)
     sys.unraisablehook = _tell_unraisable
+    if when_stopped:
+      signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
       if len(argv) > 1:
         raise UserError(f'unexpected argument {argv[1]!r}: flags are written --name=value')
@@ -26,7 +35,7 @@ def run(main):
     except UserError as error:
       _refuse(error)
     except KeyboardInterrupt:
-      print('interrupted', file=sys.stderr)
+      print('; '.join(filter(None, ('interrupted', when_stopped))), file=sys.stderr)
       sys.exit(130)
 
   app.run(guarded, flags_parser=_parse)

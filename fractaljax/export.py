@@ -1,8 +1,6 @@
 """A trained model to keep or to give away: python -m fractaljax.export --checkpoint=runs/demo."""
 
 import json
-import signal
-import sys
 import time
 
 from absl import flags
@@ -29,16 +27,6 @@ _OVERWRITE = flags.DEFINE_bool('overwrite', False, 'replace an export that is at
 
 
 def main(_):
-  # A scheduler's SIGTERM, too, removes what is half written.
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
-  try:
-    print(json.dumps(_export()))
-  except KeyboardInterrupt:
-    print('interrupted; nothing was written', file=sys.stderr)
-    sys.exit(130)
-
-
-def _export() -> dict:
   # Not above: --help and a wrong flag should not wait for JAX.
   from fractaljax.exporting.writing import Wish, export
 
@@ -57,14 +45,15 @@ def _export() -> dict:
     tuple(_PLATFORMS.value),
   )
   about = export(_CHECKPOINT.value, _OUTPUT.value, wish, _OVERWRITE.value)
-  return {
+  result = {
     'output': _OUTPUT.value,
     'step': about['step'],
     'parameters': about['parameters'],
     'bytes': sum(size for size, _ in about['files'].values()),
     'seconds': round(time.perf_counter() - began, 3),
   }
+  print(json.dumps(result))
 
 
 if __name__ == '__main__':
-  command.run(main)
+  command.run(main, when_stopped='nothing was written')

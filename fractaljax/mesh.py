@@ -28,6 +28,10 @@ class Placement(NamedTuple):
   def num_devices(self) -> int:
     return self.mesh.size
 
+  def at_least(self, num: int) -> int:
+    """The number from `num` on that the devices divide."""
+    return -(-num // self.num_devices) * self.num_devices
+
   @property
   def replicated(self) -> NamedSharding:
     """The same on every device."""

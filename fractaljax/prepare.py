@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -36,13 +34,7 @@ _SEED = flags.DEFINE_integer('seed', 0, 'names the built-in corpus', lower_bound
 
 
 def main(_):
-  # A scheduler's SIGTERM, too, is told in one line.
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
-  try:
-    print(json.dumps(_prepare()))
-  except KeyboardInterrupt:
-    print('interrupted; the same command goes on from the last whole shard', file=sys.stderr)
-    sys.exit(130)
+  print(json.dumps(_prepare()))
 
 
 def _prepare() -> dict:
@@ -59,4 +51,4 @@ def _prepare() -> dict:
 
 
 if __name__ == '__main__':
-  command.run(main)
+  command.run(main, when_stopped='the same command goes on from the last whole shard')

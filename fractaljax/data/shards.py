@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,12 +10,12 @@ import msgpack
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 
+from fractaljax.checksum import crc32
 from fractaljax.music.notes import DURATION, ONSET, PITCH, VELOCITY, Song
 
 # One song a group: a song is read alone, in random order. Songs take 3.1 KB at level 1, 2.9 KB at
 # the default of 3, and 10 KB uncompressed, which would be read in 6 us a song instead of 15.
 OPTIONS = 'group_size:1,zstd:1'
-BLOCK_BYTES = 1 << 20
 
 
 class Shard(NamedTuple):
@@ -109,18 +108,14 @@ def write(path: Path, records: Iterable[bytes]) -> tuple[int, str]:
   if writer is None:
     path.unlink(missing_ok=True)
     return 0, checksum(os.devnull)
-  size, crc32 = half.stat().st_size, checksum(half)
+  written = half.stat().st_size, checksum(half)
   half.replace(path)
-  return size, crc32
+  return written
 
 
 def checksum(path: str | os.PathLike) -> str:
   """CRC-32 of a file, as eight hexadecimal digits."""
-  crc32 = 0
-  with open(path, 'rb', buffering=0) as file:
-    while block := file.read(BLOCK_BYTES):
-      crc32 = zlib.crc32(block, crc32)
-  return f'{crc32:08x}'
+  return f'{crc32(path):08x}'
 
 
 @contextlib.contextmanager

@@ -1,14 +1,13 @@
 """export.json: what an export is, and what its files have to be."""
 
 import json
-import zlib
 from pathlib import Path
 
+from fractaljax.checksum import crc32
 from fractaljax.errors import UserError
 
 NAME = 'export.json'
 FORMAT, VERSION = 'fractaljax export', 1
-CHUNK_BYTES = 1 << 24
 
 
 def write(folder: Path, about: dict) -> dict:
@@ -57,8 +56,4 @@ def read(folder: Path) -> dict:
 
 def _fingerprint(path: Path) -> list[int]:
   """Size and CRC-32: a flipped bit in an array is noticed by nothing below."""
-  checksum = 0
-  with path.open('rb') as file:
-    while chunk := file.read(CHUNK_BYTES):
-      checksum = zlib.crc32(chunk, checksum)
-  return [path.stat().st_size, checksum]
+  return [path.stat().st_size, crc32(path)]

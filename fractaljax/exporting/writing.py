@@ -1,4 +1,4 @@
-"""Writes an export: of a run's newest checkpoint, its weights or its sampler."""
+"""Writes an export: of a checkpoint of a run, its weights or its sampler."""
 
 import dataclasses
 import json
@@ -26,6 +26,7 @@ class Wish(NamedTuple):
 
   Attributes:
     kind: 'orbax', 'safetensors' or 'stablehlo'.
+    which: checkpoint, 'latest' or 'best'.
     averaged: the average of the parameters over the updates, or their last values.
     dtype: that they are stored in, 'float32' or 'bfloat16'.
     num_steps: of the rolls that a 'stablehlo' program draws.

@@ -53,7 +53,7 @@ def draw(
     placement: of the devices, each of which draws its share.
   """
   began = time.perf_counter()
-  each = -(-min(batch_size, num) // placement.num_devices) * placement.num_devices
+  each = placement.at_least(min(batch_size, num))
   crop_B = placement.spread(jax.tree.map(lambda x: np.repeat(x[None], each, axis=0), crop))
   numbers = [placement.spread(np.arange(start, start + each)) for start in range(0, num, each)]
   program = make_drawing(model, plan, seed, placement)

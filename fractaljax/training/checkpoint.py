@@ -1,4 +1,4 @@
-"""Checkpoints of a run. All that touches Orbax is here."""
+"""Checkpoints of a run."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ from jax.sharding import Sharding
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from fractaljax.distributed import is_first, wait
 from fractaljax.errors import UserError
 from fractaljax.training import manifest, run_dir, score
 from fractaljax.training.state import State
@@ -108,7 +109,7 @@ class Checkpoints:
     """
     self.wait()
     self._scores[step] = score.of(metrics)
-    if jax.process_index() == 0:
+    if is_first():
       score.write(self._at(step), metrics)
 
   def is_evaluated(self, step: int) -> bool:
@@ -164,7 +165,7 @@ class Checkpoints:
 
   def _damage(self, step: int) -> str | None:
     """What is wrong with a checkpoint; the first process looks and tells the others."""
-    what = manifest.damage(self._at(step)) if jax.process_index() == 0 else None
+    what = manifest.damage(self._at(step)) if is_first() else None
     damaged = multihost_utils.broadcast_one_to_all(np.array(what is not None))
     return (what or 'damaged') if damaged else None
 
@@ -172,12 +173,12 @@ class Checkpoints:
     """Tells of damaged checkpoints, and moves them away so that their steps can be saved again."""
     for step, what in damaged.items():
       del self._scores[step]
-      if jax.process_index() == 0:
+      if is_first():
         tqdm.write(f'{self._at(step)}: {what}; taking step {found} instead', file=sys.stderr)
         if self._config:
           self._move_away(step)
     if damaged:
-      multihost_utils.sync_global_devices('damaged checkpoints are out of the way')
+      wait('damaged checkpoints are out of the way')
       self._manager.reload()
 
   def _move_away(self, step: int) -> None:
@@ -198,7 +199,7 @@ class Checkpoints:
       ) from error
 
   def _refuse_save(self, error: Exception):
-    if jax.process_index() == 0:
+    if is_first():
       for half in self.directory.glob('*tmp*'):  # it takes room
         with contextlib.suppress(OSError):
           half.rmtree()

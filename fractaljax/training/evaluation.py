@@ -105,7 +105,7 @@ class Evaluation:
     """Sampled songs, arrays of notes, at each temperature of the config."""
     config, model, placement = self._config, self._model, self._placement
     # Every device draws as many, whether they are needed or not.
-    num = -(-config.eval_samples // placement.num_devices) * placement.num_devices
+    num = placement.at_least(config.eval_samples)
     crop = placement.spread(stack([known.nothing(model.config, config.data.crop_steps)] * num))
     numbers = placement.spread(np.arange(num))
     drawing = make_drawing(model, Plan(), config.seed, placement)

@@ -11,6 +11,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import directory_check
 
+from fractaljax.data.bucket import is_bucket
 from fractaljax.distributed import is_first
 from fractaljax.music.pictures import roll_image, save_roll
 from fractaljax.training import run_dir
@@ -33,7 +34,7 @@ class Logs:
     self._path = self._workdir / 'metrics.jsonl'
     self._lines = _keep_until(self._path, start_step, is_evaluated)
     # What is in a bucket cannot grow; it is written anew.
-    self._file = None if '://' in workdir else self._path.open('a')
+    self._file = None if is_bucket(workdir) else self._path.open('a')
     folder = str(self._workdir / 'tensorboard')
     directory_check(folder)
     # Not SummaryWriter: its thread dies on a full disk, and then the run waits for it forever.

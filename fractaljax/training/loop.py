@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
+from fractaljax.data.bucket import is_bucket
 from fractaljax.data.in_c import read_songs
 from fractaljax.data.stream import Stream
 from fractaljax.distributed import is_first, say, wait
@@ -131,7 +132,7 @@ def _loop(
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
   """Prepares what is not yet there of the built-in corpus in the run's folder."""
-  if '://' in workdir:
+  if is_bucket(workdir):
     raise UserError(
       f'--workdir={workdir} cannot hold the songs as well; prepare them (--format=corpus for the '
       'built-in corpus) and give --config.data.directory'

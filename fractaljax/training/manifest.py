@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from etils import epath
 
+from fractaljax.checksum import crc32
+from fractaljax.data.bucket import is_bucket
 from fractaljax.errors import UserError
 
 NAME = 'MANIFEST'
 FORMAT, VERSION = 'fractaljax checkpoint', 1
-CHUNK_BYTES = 1 << 24
 
 
 def write(folder: epath.Path) -> None:
@@ -63,10 +64,5 @@ def _walk(folder: epath.Path) -> list[epath.Path]:
 
 
 def _describe(path: epath.Path) -> list:
-  size, checksum = path.stat().length, 0
-  if '://' in str(path):  # a bucket checks its own contents, and would have to send them all
-    return [size, None]
-  with path.open('rb') as file:
-    while chunk := file.read(CHUNK_BYTES):
-      checksum = zlib.crc32(chunk, checksum)
-  return [size, checksum]
+  # A bucket checks its own contents, and would have to send them all.
+  return [path.stat().length, None if is_bucket(path) else crc32(path)]

@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Iterator
 
-import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from fractaljax.config import base
+from fractaljax.data.bucket import is_bucket
+from fractaljax.distributed import is_first
 from fractaljax.errors import UserError
 
 CONFIG = 'config.json'
@@ -25,7 +26,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def folder(workdir: str) -> epath.Path:
   """The run's folder; the address of a bucket (gs://, s3://) stays as it is."""
-  return epath.Path(workdir if '://' in workdir else os.path.abspath(workdir))
+  return epath.Path(workdir if is_bucket(workdir) else os.path.abspath(workdir))
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ def held(workdir: str) -> Iterator[None]:
   try:
     path.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-      if '://' not in workdir and jax.process_index() == 0:
+      if is_first() and not is_bucket(workdir):
         _lock(stack.enter_context((path / 'lock').open('a')), workdir)
       yield
   except OSError as error:
@@ -82,7 +83,7 @@ def claim(workdir: str, config: ConfigDict) -> None:
         f'{workdir} has a run with another {", ".join(changed)}; go on with the same values or '
         'choose another --workdir'
       )
-  if jax.process_index() == 0:
+  if is_first():
     half = path.with_suffix('.tmp')
     half.write_text(config.to_json_best_effort(indent=2))
     half.replace(path)

@@ -77,15 +77,15 @@ class Trained(NamedTuple):
       seed: of the random orders of masked levels.
       batch_size: windows at a time; rounded up to a multiple of the devices.
     """
-    config, num_devices = self.model.config, self.placement.num_devices
-    each, num_steps = -(-batch_size // num_devices) * num_devices, self.config.data.crop_steps
+    config, num_steps = self.model.config, self.config.data.crop_steps
+    each = self.placement.at_least(batch_size)
 
     def batches(what: str):
       crops = pipeline.windows(songs, config.codec, num_steps, config.halo, config.attributes)
       shown = is_first()
       return tqdm(pipeline.batched(crops, each), unit='batch', desc=what, disable=not shown)
 
-    capacities = needed_capacities(config, batches('counting'), num_devices)
+    capacities = needed_capacities(config, batches('counting'), self.placement.num_devices)
     return score_batches(
       self.model, self.params, batches('scoring'), capacities, seed, self.placement
     )

@@ -21,10 +21,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 SMALL_SHARDS = """
-from fractaljax import command, prepare
+import runpy
 from fractaljax.data import plan
 plan.FILES_PER_SHARD = 100
-command.run(prepare.main)
+runpy.run_module('fractaljax.prepare', run_name='__main__')
 """
 
 

@@ -12,7 +12,6 @@ import fractaljax
 from fractaljax.errors import UserError
 from fractaljax.exporting.writing import SAMPLER, Wish, export
 from fractaljax.sampling import known
-from runs import tiny_config, write_run
 
 STEPS = 32
 WITHOUT_FRACTALJAX = """
@@ -24,13 +23,6 @@ known = run['np'].load(known)
 run['np'].save(output, run['sample'](len(known), seed=7, known=known))
 assert not {'flax', 'orbax', 'ml_collections'} & set(sys.modules)
 """
-
-
-@pytest.fixture(scope='module')
-def run(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('program') / 'run'
-  write_run(workdir, tiny_config())
-  return workdir
 
 
 @pytest.fixture(scope='module')

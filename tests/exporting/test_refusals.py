@@ -12,16 +12,8 @@ import fractaljax
 from fractaljax.errors import UserError
 from fractaljax.exporting import program
 from fractaljax.exporting.writing import Wish, export
-from runs import tiny_config, write_run
 
 KINDS = ('orbax', 'safetensors')
-
-
-@pytest.fixture(scope='module')
-def run(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('refusals') / 'run'
-  write_run(workdir, tiny_config())
-  return workdir
 
 
 @pytest.fixture(scope='module')
