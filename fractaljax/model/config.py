@@ -42,6 +42,11 @@ class Level:
   def causal(self) -> bool:
     return self.generator == 'ar'
 
+  @property
+  def upwards(self) -> bool:
+    """Whether the patches below one, in the same column, come before it."""
+    return self.causal and self.scan == 'time'
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
