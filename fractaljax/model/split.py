@@ -49,7 +49,7 @@ class Split(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.bar = nn.Embed(config.phrase_bars, level.width)
-    self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat)
+    self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
     if self.is_last:
       self.hidden = [self.dense(config.head_width, bias=True) for _ in range(config.head_depth)]
     num_out = config.codec.num_values if self.is_last else 1
@@ -66,6 +66,13 @@ class Split(nn.Module):
   def row_dense(self, num_steps: int) -> nn.Dense | None:
     """What narrows the cells of a row in a block, where they are many."""
     return self.dense(ROW_CHANNELS) if num_steps * NUM_FEATURES > ROW_CHANNELS else None
+
+  @property
+  def reach(self) -> int:
+    """Patches back that the trunk sees: those of the last `span` steps; 0 = all."""
+    p, t = self.level.patch
+    rows = self.config.codec.num_pitches // p
+    return 0 if self.index else self.config.span // t * rows
 
   @property
   def attribute_names(self) -> tuple[str, ...]:
