@@ -185,6 +185,8 @@ class Split(nn.Module):
     features_NxQxWx5 = features_NxQxWx5[:, skip : features_NxQxWx5.shape[1] - skip]
     columns = [features_NxQxWx5[:, :, c * t : c * t + halo] for c in range(grid.cols)]
     rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), self.halo_row)
+    # Or XLA (CPU) fuses the sum over all windows in the backward pass into a slow transposed copy.
+    rows_NxQxCxE = jax.lax.optimization_barrier(rows_NxQxCxE)
     num, _, cols, _ = rows_NxQxCxE.shape
     if self.margin == 0:
       strips = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
