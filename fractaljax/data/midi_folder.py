@@ -30,6 +30,8 @@ def read_folder(folder: str, flag: str) -> tuple[list[Song], dict[str, int]]:
   if not Path(folder).is_dir():
     raise UserError(f'{flag}={folder} is not a folder; see the path')
   names, make = sources.midi_files(Path(folder), None)
+  if not names:
+    raise UserError(f'{flag}={folder} has no .mid files; give a folder of them')
   songs, rejected = [], collections.Counter()
   results = workers.parse_all(read_item, [make(name) for name in names], 1, ITEM_SECONDS)
   for result in tqdm(results, total=len(names), unit='song', desc=f'reading {folder}'):
@@ -39,8 +41,5 @@ def read_folder(folder: str, flag: str) -> tuple[list[Song], dict[str, int]]:
       songs.append(result[0])
   if not songs:
     counts = ', '.join(f'{reason}: {count}' for reason, count in sorted(rejected.items()))
-    raise UserError(
-      f'{flag}={folder}: none of {len(names)} MIDI files can be used ({counts or "there is none"}); '
-      'give a folder of .mid files'
-    )
+    raise UserError(f'{flag}={folder}: none of {len(names)} files can be used ({counts})')
   return songs, dict(sorted(rejected.items()))
