@@ -30,6 +30,6 @@ def test_a_folder_of_midi_files_is_a_reference_without(tmp_path):
 
 
 def test_a_reference_without_songs_is_named(tmp_path):
-  for folder in (tmp_path, tmp_path / 'none'):
-    with pytest.raises(UserError, match=str(folder)):
+  for folder, text in ((tmp_path, 'no .mid files'), (tmp_path / 'none', 'not a folder')):
+    with pytest.raises(UserError, match=f'{folder} .*{text}'):
       read_reference(str(folder), in_c=False)

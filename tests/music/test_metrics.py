@@ -74,6 +74,7 @@ def test_places_in_the_bar_are_counted_in_bars_of_16_steps():
   expected_16[[0, 4, 15]] = 2 / 4, 1 / 4, 1 / 4
   songs = [song(*notes, num_steps=32), song(*notes, num_steps=36, metre=(3, 4))]
   assert onset_histogram(songs) == expected_16.tolist()
+  assert statistics(songs)['on_beat_share'] == 3 / 4
   assert onset_histogram([]) == [0.0] * 16
 
 
