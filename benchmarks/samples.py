@@ -1,9 +1,9 @@
 """Samples of a trained model beside the songs it has not seen: the same figures for both.
 
 The samples are drawn at temperature 1 with nothing known, and so are beginnings; the songs are cut
-into excerpts of the same length, from anywhere. `ceiling` is what excerpts of training songs reach in
-the place of the samples. Notes a second count samples at 120 quarters a minute, as `sample` writes
-them.
+into excerpts of the same length, from anywhere. `ceiling` is what excerpts of training songs reach
+in the place of the samples. Notes a second count samples at 120 quarters a minute, as `sample`
+writes them.
 
 python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
 """

@@ -25,7 +25,10 @@ _REFERENCE = flags.DEFINE_string(
   'reference', None, 'songs to set beside --midi: what prepare wrote, or a folder of MIDI files'
 )
 _STEPS = flags.DEFINE_integer(
-  'steps', 512, 'length of the samples in 16ths; longer files are cut into as many', lower_bound=1
+  'steps',
+  512,
+  'length of a sample in 16ths: longer files are cut, shorter end silent',
+  lower_bound=1,
 )
 _IN_C = flags.DEFINE_bool(
   'in_c', False, 'move the songs of --reference to C major or A minor, for samples of in_c runs'
