@@ -1,24 +1,52 @@
-"""Likelihood of songs: python -m fractaljax.evaluate --checkpoint=runs/demo --data=DIR."""
+"""Likelihood of songs, or figures of samples beside songs.
 
+python -m fractaljax.evaluate --checkpoint=runs/demo --data=DIR
+python -m fractaljax.evaluate --midi=outputs/demo --reference=DIR
+"""
+
+import dataclasses
 import json
 
 from absl import flags
 
 from fractaljax import command, distributed
+from fractaljax.errors import UserError
 
-_CHECKPOINT = flags.DEFINE_string(
-  'checkpoint', None, 'folder of a training run or an export', required=True
-)
+_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run or an export')
 _WHICH = flags.DEFINE_enum(
   'which', 'latest', ['latest', 'best'], 'newest checkpoint of a run, or likeliest on valid songs'
 )
-_DATA = flags.DEFINE_string('data', None, 'what prepare wrote', required=True)
+_DATA = flags.DEFINE_string('data', None, 'what prepare wrote')
 _SPLIT = flags.DEFINE_string('split', 'valid', 'split to score')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'crops at a time', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'of the random orders of masked levels')
+_MIDI = flags.DEFINE_string('midi', None, 'folder of samples, MIDI files, instead of a checkpoint')
+_REFERENCE = flags.DEFINE_string(
+  'reference', None, 'songs to set beside --midi: what prepare wrote, or a folder of MIDI files'
+)
+_STEPS = flags.DEFINE_integer(
+  'steps',
+  512,
+  'length of a sample in 16ths: longer files are cut, shorter end silent',
+  lower_bound=1,
+)
+_IN_C = flags.DEFINE_bool(
+  'in_c', False, 'move the songs of --reference to C major or A minor, for samples of in_c runs'
+)
 
 
 def main(_):
+  if bool(_CHECKPOINT.value) == bool(_MIDI.value):
+    raise UserError('give either --checkpoint, for likelihood, or --midi, for figures of samples')
+  if _MIDI.value:
+    _evaluate_samples()
+  else:
+    _evaluate_checkpoint()
+
+
+def _evaluate_checkpoint():
+  if not _DATA.value:
+    raise UserError('--data is missing; give what prepare wrote')
   # Not above: --help and a wrong flag should not wait for JAX.
   import jax
 
@@ -44,6 +72,25 @@ def main(_):
     'notes': found.num_notes,
   }
   distributed.say(json.dumps(result))
+
+
+def _evaluate_samples():
+  from fractaljax.data.midi_folder import read_folder
+  from fractaljax.data.reference import read_reference
+  from fractaljax.music.comparison import compare
+
+  if not _REFERENCE.value:
+    raise UserError('--reference is missing; give what prepare wrote, or a folder of MIDI files')
+  reference = read_reference(_REFERENCE.value, _IN_C.value)
+  samples, rejected = read_folder(_MIDI.value, '--midi')
+  # A MIDI file ends with its last note, a sample with its last step.
+  samples = [
+    dataclasses.replace(song, num_steps=max(song.num_steps, _STEPS.value)) for song in samples
+  ]
+  comparison = compare(samples, reference.songs, reference.train, _STEPS.value)
+  print(comparison.table())
+  left_out = {'rejected': rejected, 'rejected_songs': reference.rejected}
+  print(json.dumps({'steps': _STEPS.value} | left_out | comparison.summary()))
 
 
 if __name__ == '__main__':

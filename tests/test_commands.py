@@ -80,6 +80,17 @@ def test_evaluate_prints_the_likelihood(trained, songs):
   assert result['notes'] == len(corpus.song(1, 3).notes_Nx4)
 
 
+def test_evaluate_sets_midi_files_beside_songs(songs):
+  flags = (f'--midi={songs}', f'--reference={songs / "prepared"}', '--steps=64')
+  done = run('evaluate', *flags)
+  result = last_json(done)
+  assert (result['samples'], result['rejected']) == (1, {'damaged': 1})
+  assert result['ceilings']['notes_per_bar'] > 0
+  assert result['copied_bars'][0] <= 1
+  assert len(done.stdout.splitlines()) == 2 + len(result['overlaps'])
+  assert '--checkpoint' in refusal('evaluate', *flags, f'--checkpoint={songs}')
+
+
 @pytest.mark.slow
 def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path_factory, tmp_path):
   exported = tmp_path_factory.mktemp('exported') / 'tiny'

@@ -68,7 +68,7 @@ def find(root: Path, kind: str, names: Sequence[str] | None, use_beats: bool) ->
   if not root.is_dir():
     raise UserError(f'--input={root} is not a folder; see the path')
   kind = _recognise(root) if kind == 'auto' else kind
-  found, make = {'pop909': _pop909, 'midi': _midi_files, 'rolls': _rolls}[kind](root, names)
+  found, make = {'pop909': _pop909, 'midi': midi_files, 'rolls': _rolls}[kind](root, names)
   if not found:
     raise UserError(f'--input={root} has no songs of the format {kind!r}; see --format and --list')
   arguments = {'input': os.path.abspath(root), 'format': kind, 'beats': str(use_beats).lower()}
@@ -121,7 +121,8 @@ def _pop909(root: Path, names: Sequence[str] | None):
   return sorted({Path(name).stem for name in names}), make
 
 
-def _midi_files(root: Path, names: Sequence[str] | None):
+def midi_files(root: Path, names: Sequence[str] | None):
+  """The .mid and .midi files below a folder, and the item of each; or only those named."""
   names = sorted(_files(root, '.mid', '.midi') if names is None else set(names))
   return names, lambda name: Item('midi', f'{root}/{name}', '', _printable(name), '')
 

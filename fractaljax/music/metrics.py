@@ -1,75 +1,108 @@
-"""What a set of songs is like, in a few figures: for data and samples side by side."""
+"""What songs are like, in a few figures: for data and samples side by side."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from fractaljax.music import bars, repetition
 from fractaljax.music.attributes import in_key_share
-from fractaljax.music.codec import Codec
-from fractaljax.music.notes import DURATION, PITCH, VELOCITY
+from fractaljax.music.codec import BIN_WIDTH, Codec
+from fractaljax.music.notes import DURATION, PITCH, VELOCITY, Song
 
-# (notes_Nx4, num_steps, steps_per_bar)
-Excerpt = tuple[np.ndarray, int, int]
+STEPS_PER_BEAT = 4
 
 
-def statistics(songs: Sequence[Excerpt]) -> dict[str, float]:
-  """Figures of a set of songs, each (notes_Nx4, num_steps, steps_per_bar).
+class Figure(NamedTuple):
+  """What is measured. A figure of many songs is the mean of the values of all of them.
 
-  All are taken over the notes, or the steps, of all songs together; only the scale and the pitch
-  classes are each song's own, weighted by its notes. A figure that has nothing to count is 0.
-
-  Returns:
-    notes_per_bar; pitch_mean, pitch_std, pitch_p1, pitch_p99 (MIDI pitch); polyphony (notes
-    sounding at a step, on average); silent_steps (share of steps without any); velocity_mean,
-    velocity_std; duration_mean (steps); in_key_share (of the notes, in the diatonic scale that fits
-    the song best); pitch_class_entropy (bits, at most log2 12 = 3.58).
+  Attributes:
+    values: of a song, one for each note, step or bar, or one for the song; none where there is
+      nothing to count.
+    bin_width: at which whole numbers are told apart; None = the values are real numbers.
   """
-  empty_0x4 = np.zeros((0, 4), np.int32)
-  notes_Nx4 = np.concatenate([empty_0x4, *(notes_Nx4 for notes_Nx4, _, _ in songs)])
-  pitch_N, velocity_N = notes_Nx4[:, PITCH], notes_Nx4[:, VELOCITY]
-  num_bars = sum(num_steps / steps_per_bar for _, num_steps, steps_per_bar in songs)
-  sounding_S = np.concatenate([np.zeros(0), *(_sounding(*song[:2]) for song in songs)])
-  return {
-    'notes_per_bar': len(notes_Nx4) / num_bars if num_bars else 0.0,
-    'pitch_mean': _mean(pitch_N),
-    'pitch_std': _std(pitch_N),
-    'pitch_p1': _percentile(pitch_N, 1),
-    'pitch_p99': _percentile(pitch_N, 99),
-    'polyphony': _mean(sounding_S),
-    'silent_steps': _mean(sounding_S == 0),
-    'velocity_mean': _mean(velocity_N),
-    'velocity_std': _std(velocity_N),
-    'duration_mean': _mean(notes_Nx4[:, DURATION]),
-    'in_key_share': _mean_over_notes(songs, in_key_share),
-    'pitch_class_entropy': _mean_over_notes(songs, pitch_class_entropy),
-  }
+
+  values: Callable[[Song], np.ndarray]
+  bin_width: int | None = None
 
 
-def pitch_class_entropy(notes_Nx4: np.ndarray) -> float:
-  """Entropy of the notes' pitch classes, in bits; 0 without notes."""
-  count_12 = np.bincount(notes_Nx4[:, PITCH] % 12, minlength=12)
-  share_K = count_12[count_12 > 0] / max(len(notes_Nx4), 1)
-  return float(np.sum(share_K * np.log2(1 / share_K)))
+def statistics(songs: Sequence[Song]) -> dict[str, float]:
+  """Every one of FIGURES; 0 where there is nothing to count."""
+  return {name: mean(values_of(figure, songs)) for name, figure in FIGURES.items()}
 
 
-def _sounding(notes_Nx4: np.ndarray, num_steps: int) -> np.ndarray:
-  """Number of notes that sound at each step."""
-  return Codec('binary').encode(notes_Nx4, num_steps).sum(axis=0)
+def values_of(figure: Figure, songs: Sequence[Song]) -> np.ndarray:
+  """The figure's values of all songs together."""
+  return np.concatenate([np.zeros(0, int), *map(figure.values, songs)])
 
 
-def _mean_over_notes(songs: Sequence[Excerpt], figure) -> float:
-  total = sum(len(notes_Nx4) * figure(notes_Nx4) for notes_Nx4, _, _ in songs)
-  num_notes = sum(len(notes_Nx4) for notes_Nx4, _, _ in songs)
-  return total / num_notes if num_notes else 0.0
-
-
-def _mean(values: np.ndarray) -> float:
+def mean(values: np.ndarray) -> float:
+  """Their mean; 0 without any."""
   return float(np.mean(values)) if len(values) else 0.0
 
 
-def _std(values: np.ndarray) -> float:
-  return float(np.std(values)) if len(values) else 0.0
+def onset_histogram(songs: Sequence[Song]) -> list[float]:
+  """Share of the notes that begin at each of the 16 steps of a bar; zeros without notes."""
+  count_16 = np.bincount(values_of(FIGURES['onset_in_bar'], songs), minlength=16)
+  return (count_16 / max(count_16.sum(), 1)).tolist()
 
 
-def _percentile(values: np.ndarray, q: float) -> float:
-  return float(np.percentile(values, q)) if len(values) else 0.0
+def pitch_class_entropy(notes_Nx4: np.ndarray) -> float:
+  """Entropy of the notes' pitch classes, in bits."""
+  return float(bars.entropy(np.bincount(notes_Nx4[:, PITCH] % 12, minlength=12)[None])[0])
+
+
+def _sounding(song: Song) -> np.ndarray:
+  """Number of notes that sound at each step."""
+  return Codec('binary').encode(song.notes_Nx4, song.num_steps).sum(axis=0)
+
+
+def _silent_steps(song: Song) -> np.ndarray:
+  return np.array([mean(_sounding(song) == 0)])
+
+
+def _notes_per_second(song: Song) -> np.ndarray:
+  seconds = song.num_steps / STEPS_PER_BEAT * 60 / song.tempo_bpm
+  return np.array([len(song.notes_Nx4) / seconds] if seconds else [])
+
+
+def _on_beat_share(song: Song) -> np.ndarray:
+  place_N = bars.in_bars(song)[1]
+  return np.array([mean(place_N % STEPS_PER_BEAT == 0)] if len(place_N) else [])
+
+
+def _notes(column: int) -> Callable[[Song], np.ndarray]:
+  """Something of each note."""
+  return lambda song: song.notes_Nx4[:, column]
+
+
+def _all_notes(figure: Callable[[np.ndarray], float]) -> Callable[[Song], np.ndarray]:
+  """Something of the notes_Nx4 of a song, if it has any."""
+  return lambda song: np.array([figure(song.notes_Nx4)] if len(song.notes_Nx4) else [])
+
+
+# Notes are told by their onsets; steps are 16ths. `in_key_share` is the scale consistency of Mogren
+# 2016 (C-RNN-GAN): the notes in the diatonic scale that fits the song best.
+FIGURES = {
+  'notes_per_bar': Figure(bars.notes_per_bar, 1),
+  'notes_per_second': Figure(_notes_per_second),
+  'pitch_mean': Figure(_notes(PITCH), 1),
+  'pitch_std': Figure(_all_notes(lambda notes_Nx4: np.std(notes_Nx4[:, PITCH]))),
+  'pitch_p1': Figure(_all_notes(lambda notes_Nx4: np.percentile(notes_Nx4[:, PITCH], 1))),
+  'pitch_p99': Figure(_all_notes(lambda notes_Nx4: np.percentile(notes_Nx4[:, PITCH], 99))),
+  'polyphony': Figure(_sounding, 1),
+  'silent_steps': Figure(_silent_steps),
+  'velocity_mean': Figure(_notes(VELOCITY), BIN_WIDTH),
+  'velocity_std': Figure(_all_notes(lambda notes_Nx4: np.std(notes_Nx4[:, VELOCITY]))),
+  'duration_mean': Figure(_notes(DURATION), 1),
+  'onset_in_bar': Figure(bars.onset_places, 1),
+  'on_beat_share': Figure(_on_beat_share),
+  'in_key_share': Figure(_all_notes(in_key_share)),
+  'pitch_class_entropy': Figure(_all_notes(pitch_class_entropy)),
+  'pitch_class_entropy_1_bar': Figure(functools.partial(bars.pitch_class_entropies, num_bars=1)),
+  'pitch_class_entropy_4_bars': Figure(functools.partial(bars.pitch_class_entropies, num_bars=4)),
+  'groove_similarity': Figure(repetition.groove_similarity),
+  'self_similarity_4_bars': Figure(functools.partial(repetition.self_similarity, lag=4)),
+  'self_similarity_8_bars': Figure(functools.partial(repetition.self_similarity, lag=8)),
+}

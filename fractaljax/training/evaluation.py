@@ -10,6 +10,7 @@ from fractaljax.distributed import say
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop, stack
+from fractaljax.music.excerpt import excerpts, spread
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
@@ -18,8 +19,6 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.logs import Logs
-
-STEPS_PER_BAR = 16
 
 
 class Evaluation:
@@ -48,7 +47,9 @@ class Evaluation:
     self._songs = {
       f'songs_{split}/{name}': value
       for split in songs
-      for name, value in song_statistics(songs[split], config.eval_crops).items()
+      for name, value in song_statistics(
+        songs[split], config.eval_crops, config.data.crop_steps
+      ).items()
     }
 
   def _some_batches(self, songs: Sequence[Song]) -> list[Crop]:
@@ -121,8 +122,8 @@ class Evaluation:
     """Figures of samples at each temperature, and the same of the songs beside them."""
     metrics = dict(self._songs)
     for temperature, notes in songs.items():
-      excerpts = [(notes_Nx4, self._config.data.crop_steps, STEPS_PER_BAR) for notes_Nx4 in notes]
-      for name, value in statistics(excerpts).items():
+      samples = [Song(notes_Nx4, self._config.data.crop_steps) for notes_Nx4 in notes]
+      for name, value in statistics(samples).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
     return metrics
 
@@ -133,8 +134,6 @@ def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
     yield batch
 
 
-def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:
-  """Figures of songs, `at_most` of them, spread evenly."""
-  numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
-  chosen = [songs[int(i)] for i in numbers]
-  return statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in chosen])
+def song_statistics(songs: Sequence[Song], at_most: int, num_steps: int) -> dict[str, float]:
+  """Figures of songs, `at_most` of them, spread evenly; cut into excerpts as long as samples."""
+  return statistics(excerpts(spread(songs, at_most), num_steps))

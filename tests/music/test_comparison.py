@@ -1,0 +1,60 @@
+import json
+
+import numpy as np
+import pytest
+
+from fractaljax.music import corpus
+from fractaljax.music.comparison import compare
+from fractaljax.music.metrics import FIGURES
+from fractaljax.music.notes import Song
+
+STEPS = 64
+
+
+@pytest.fixture(scope='module')
+def songs():
+  return [corpus.song(3, i, num_bars=8) for i in range(6)]
+
+
+def test_songs_beside_themselves_overlap_wholly_and_copy_every_bar(songs):
+  found = compare(songs, songs, songs, STEPS)
+  for row in found.rows:
+    if row.name != 'copied_bars':
+      assert row.samples == row.songs
+      assert row.overlap == pytest.approx(1)
+      assert row.ceiling == pytest.approx(1)
+  assert (found.rows[-1].samples, found.rows[-1].ceiling) == (1, None)
+  assert found.onsets[0] == found.onsets[1]
+
+
+def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
+  train = songs[:1] + [Song(song.notes_Nx4 + [0, 0, 12, 0], song.num_steps) for song in songs[1:]]
+  pitch = [
+    next(row for row in compare(samples, songs[:1], train, STEPS).rows if row.name == 'pitch_mean')
+    for samples in ([Song(songs[0].notes_Nx4, STEPS)], songs)
+  ]
+  # One excerpt is of the first song; all of them are mostly of those an octave higher.
+  assert pitch[0].ceiling > pitch[1].ceiling + 0.1
+
+
+def test_silence_beside_songs_and_no_training_songs(songs):
+  silence = Song(np.zeros((0, 4), np.int32), STEPS)
+  found = compare([silence], songs, None, STEPS)
+  assert [row.name for row in found.rows] == list(FIGURES)
+  row_of = {row.name: row for row in found.rows}
+  assert (row_of['notes_per_bar'].ratio, row_of['pitch_mean'].overlap) == (0, 0)
+  assert all(row.ceiling is None for row in found.rows)
+  assert compare(songs, [silence], None, STEPS).rows[0].ratio is None
+
+
+def test_the_table_and_its_json_have_every_figure(songs):
+  found = compare(songs[:2], songs[2:4], songs[4:], STEPS)
+  lines = found.table().splitlines()
+  names = [*FIGURES, 'copied_bars']
+  assert [line.split()[0] for line in lines[1:]] == names
+  assert len(set(map(len, lines))) == 1
+  summary = json.loads(json.dumps(found.summary()))
+  shown = [float(text) for text in lines[1].split()[1:3]]
+  assert summary['notes_per_bar'] == pytest.approx(shown, abs=1e-3)
+  for part in ('ratios', 'overlaps', 'ceilings'):
+    assert list(summary[part]) == names
