@@ -53,10 +53,10 @@ def score_batches(model: Transformer, params, batches: Iterable[Excerpt]) -> Lik
   """
   totals = Likelihood(np.zeros(len(PARTS)), np.zeros(len(PARTS)), 0, 0, 0)
   for batch in batches:
-    nats_BxK, free_BxK = _nats(model, params, batch)
+    nats_BxK, free_BxK = (np.asarray(x, np.float64) for x in _nats(model, params, batch))
     totals = Likelihood(
-      totals.nats + np.sum(nats_BxK, axis=0, dtype=np.float64),
-      totals.nats_free + np.sum(free_BxK, axis=0, dtype=np.float64),
+      totals.nats + nats_BxK.sum(axis=0),
+      totals.nats_free + free_BxK.sum(axis=0),
       totals.num_steps + int(batch.frame.num_steps.sum()),
       totals.num_notes + int(batch.num_notes.sum()),
       totals.num_words + int((batch.length - batch.context - 1).sum()),
