@@ -49,7 +49,7 @@ class TransformerConfig:
 
 
 def base() -> ConfigDict:
-  """Every key there is, with its default: about the size of configs/bars_small.py, and its data."""
+  """Every key but those of `settle`, with its default: about the size of configs/bars_small.py."""
   config = ConfigDict()
   config.seed = 0
 
@@ -62,7 +62,7 @@ def base() -> ConfigDict:
   config.model.num_pitches = 72
   config.model.width = 192
   config.model.depth = 6
-  config.model.heads = 6
+  config.model.heads = 3
   config.model.dropout = 0.1
   config.model.phrase_bars = 8
   config.model.dtype = 'float32'
@@ -85,8 +85,25 @@ def base() -> ConfigDict:
   return config.lock()
 
 
-def build(config: ConfigDict, num_steps: int) -> TransformerConfig:
-  """The frozen config of the model for excerpts of `num_steps`.
+def settle(
+  config: ConfigDict, directory: str, in_c: bool, crop_steps: int, minutes: float
+) -> ConfigDict:
+  """Adds what a run is about.
+
+  Args:
+    config: from `base`.
+    directory: what `prepare` wrote.
+    in_c: whether every song is moved to C major or A minor first.
+    crop_steps: steps in an excerpt.
+    minutes: to train for, those before a stop included.
+  """
+  values = config.to_dict()
+  values['data'] |= {'directory': directory, 'in_c': in_c, 'crop_steps': crop_steps}
+  return ConfigDict(values | {'minutes': minutes})
+
+
+def build(config: ConfigDict) -> TransformerConfig:
+  """The frozen config of the model.
 
   Raises:
     UserError: a value is out of range.
@@ -95,7 +112,11 @@ def build(config: ConfigDict, num_steps: int) -> TransformerConfig:
   for key in ('width', 'depth', 'heads', 'phrase_bars'):
     if model[key] < 1:
       raise UserError(f'config.model.{key}={model[key]}: must be positive')
+  if not 0 <= model.dropout < 1:
+    raise UserError(f'config.model.dropout={model.dropout}: must be in [0, 1)')
+  if model.dtype not in ('float32', 'bfloat16'):
+    raise UserError(f"config.model.dtype={model.dtype}: choose 'float32' or 'bfloat16'")
   return TransformerConfig(
-    Vocabulary(Codec('onset', model.low_pitch, model.num_pitches), num_steps),
+    Vocabulary(Codec('onset', model.low_pitch, model.num_pitches), config.data.crop_steps),
     model.width, model.depth, model.heads, model.dropout, model.phrase_bars, model.dtype,
   )  # fmt: skip

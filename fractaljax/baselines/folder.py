@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from fractaljax.baselines.config import TransformerConfig, build
+from fractaljax.baselines.config import build
 from fractaljax.baselines.step import init_state
 from fractaljax.baselines.transformer import Transformer
 from fractaljax.errors import UserError
@@ -15,7 +15,7 @@ from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 
 
-def claim(workdir: str, model: TransformerConfig, config: ConfigDict) -> None:
+def claim(workdir: str, config: ConfigDict) -> None:
   """Writes the settings into the run's folder, or checks that the run in it goes on with them.
 
   Raises:
@@ -23,30 +23,31 @@ def claim(workdir: str, model: TransformerConfig, config: ConfigDict) -> None:
   """
   path = run_dir.folder(workdir) / run_dir.CONFIG
   if path.exists():
-    before, num_steps = read(workdir)
-    if build(before, num_steps) != model:
-      raise UserError(f'{workdir} has a run of another model; choose another --workdir')
-  values = config.to_dict() | {'steps': model.vocabulary.num_steps}
+    before = read(workdir)
+    if build(before) != build(config) or before.data.in_c != config.data.in_c:
+      raise UserError(
+        f'{workdir} has a run of another config.model, --steps or --in_c; choose another folder'
+      )
   half = path.with_suffix('.tmp')
-  half.write_text(json.dumps(values, indent=2))
+  half.write_text(json.dumps(config.to_dict(), indent=2))
   half.replace(path)
 
 
-def read(workdir: str) -> tuple[ConfigDict, int]:
-  """The settings of the run in a folder, and the steps of its excerpts.
+def read(workdir: str) -> ConfigDict:
+  """The settings of the run in a folder.
 
   Raises:
     UserError: there is none, or of another kind.
   """
   path = run_dir.folder(workdir) / run_dir.CONFIG
   try:
-    values = json.loads(path.read_text())
-    num_steps = values.pop('steps')
-  except (OSError, ValueError, KeyError) as error:
+    config = ConfigDict(json.loads(path.read_text()))
+    build(config)
+  except (OSError, ValueError, KeyError, AttributeError) as error:
     raise UserError(
       f'{path} is not of a REMI run ({type(error).__name__}); give the --workdir of one'
     ) from error
-  return ConfigDict(values), num_steps
+  return config
 
 
 class Trained(NamedTuple):
@@ -71,8 +72,8 @@ def load(workdir: str, which: str) -> Trained:
   Raises:
     UserError: the folder has no REMI run, or no checkpoint.
   """
-  config, num_steps = read(workdir)
-  model = Transformer(build(config, num_steps))
+  config = read(workdir)
+  model = Transformer(build(config))
   checkpoints = Checkpoints(workdir)
   step = checkpoints.find(which)
   if step is None:

@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from fractaljax import command
-from fractaljax.baselines.config import base
+from fractaljax.baselines.config import base, settle
 from fractaljax.errors import UserError
 from fractaljax.training.interrupt import Interrupt
 
@@ -43,8 +43,8 @@ def main(_):
     # Not above: --help and a wrong flag should not wait for JAX.
     from fractaljax.baselines.training import train
 
-    arguments = _CONFIG.value, _DATA.value, _IN_C.value, _WORKDIR.value, _STEPS.value
-    train(*arguments, _MINUTES.value, interrupt)
+    about = _DATA.value, _IN_C.value, _STEPS.value, _MINUTES.value
+    train(settle(_CONFIG.value, *about), _WORKDIR.value, interrupt)
   if not interrupt.requested:
     _score()
 
@@ -60,14 +60,15 @@ def _score():
   from fractaljax.model.trunk import num_parameters
 
   trained = load(_WORKDIR.value, _WHICH.value)
-  songs = read_songs(_DATA.value, 'valid', _IN_C.value)
+  data = trained.config.data
+  songs = read_songs(data.directory, 'valid', data.in_c)
   excerpts = list(windows(trained.model.config.vocabulary, songs))
-  batches = batched(excerpts, trained.config.data.batch_size)
+  batches = batched(excerpts, data.batch_size)
   found = score_batches(trained.model, trained.params, tqdm(batches, desc='scoring', unit='batch'))
   result = found.report() | {
     'kind': 'exact', 'split': 'valid', 'steps': found.num_steps, 'notes': found.num_notes,
-    'excerpt_steps': _STEPS.value, 'parameters': num_parameters(trained.params),
-    'updates': trained.step, 'minutes': _MINUTES.value,
+    'excerpt_steps': data.crop_steps, 'parameters': num_parameters(trained.params),
+    'updates': trained.step, 'minutes': trained.config.minutes,
   }  # fmt: skip
   print(json.dumps(result))
 

@@ -21,10 +21,10 @@ WORDS_PER_STEP = 12  # room for an excerpt; POP909's densest needs 11.5
 
 
 class Place(NamedTuple):
-  """The metre of each step of an excerpt, as `Excerpt` has it of each word."""
+  """The metre of each step of the excerpts, as `Excerpt` has it of each word."""
 
-  phase_BxT: np.ndarray
-  bar_BxT: np.ndarray
+  phase_T: np.ndarray
+  bar_T: np.ndarray
 
 
 class Sampled(NamedTuple):
@@ -45,10 +45,10 @@ def sample(
   rolls, num_cut = [], 0
   with shown:
     for first in range(0, num, batch_size):
-      numbers_B = np.arange(first, first + batch_size)
+      key_B = _fold(jax.random.key(seed), np.arange(first, first + batch_size))
       tokens_BxPxT = _no_steps(model, batch_size)
-      for k in range(num_excerpts):
-        more_BxPxT, unfinished_B = _excerpts(model, params, tokens_BxPxT, numbers_B, seed + k)
+      for _ in range(num_excerpts):
+        more_BxPxT, unfinished_B = _excerpts(model, params, tokens_BxPxT, key_B)
         tokens_BxPxT = np.concatenate([tokens_BxPxT, more_BxPxT], axis=2)
         num_cut += int(unfinished_B[: num - first].sum())
         shown.update()
@@ -60,7 +60,10 @@ def _no_steps(model: Transformer, batch_size: int) -> np.ndarray:
   return np.zeros((batch_size, model.config.vocabulary.codec.num_pitches, 0), np.uint8)
 
 
-def _excerpts(model: Transformer, params, before_BxPxT, numbers_B, seed: int):
+_fold = jax.vmap(jax.random.fold_in, (None, 0))
+
+
+def _excerpts(model: Transformer, params, before_BxPxT, key_B):
   """The next excerpt of each roll, and whether it had no room for all its words."""
   vocabulary, start = model.config.vocabulary, before_BxPxT.shape[2]
   size = vocabulary.num_steps
@@ -70,9 +73,9 @@ def _excerpts(model: Transformer, params, before_BxPxT, numbers_B, seed: int):
     [from_rolls(vocabulary, song, start, x_PxT[:, -HALO:], nothing_PxT) for x_PxT in before_BxPxT]
   )
   step_T, per_bar = start + np.arange(size), song.steps_per_bar
-  place = Place(phase(step_T, per_bar), step_T // per_bar)
-  place = Place(*(np.tile(x_T, (len(before_BxPxT), 1)).astype(np.int32) for x_T in place))
-  word_BxM = np.asarray(draw(model, size * WORDS_PER_STEP, params, prompt, place, numbers_B, seed))
+  place = Place(phase(step_T, per_bar).astype(np.int32), (step_T // per_bar).astype(np.int32))
+  now_B = jax.vmap(jax.random.fold_in, (0, None))(key_B, start)
+  word_BxM = np.asarray(draw(model, size * WORDS_PER_STEP, params, prompt, place, now_B))
   rolls = [
     read(vocabulary, word_M, start % per_bar, per_bar, size)
     for word_M in after_bos(vocabulary, word_BxM)
@@ -89,7 +92,7 @@ def after_bos(vocabulary: Vocabulary, word_BxM: np.ndarray) -> list[np.ndarray]:
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def draw(
-  model: Transformer, room: int, params, prompt: Excerpt, place: Place, number_B, seed
+  model: Transformer, room: int, params, prompt: Excerpt, place: Place, key_B: jax.Array
 ) -> jax.Array:
   """Draws the words of a batch of excerpts.
 
@@ -98,7 +101,7 @@ def draw(
     room: M, words at most.
     prompt: excerpts of which the words up to BOS are given, and the frame.
     place: the metre of their steps.
-    number_B, seed: what sample b is a function of.
+    key_B: of each sample.
 
   Returns:
     word_BxM: the given words, the drawn ones up to EOS if there was room, PAD.
@@ -106,8 +109,6 @@ def draw(
   vocabulary, batch = model.config.vocabulary, len(prompt.context)
   follow = jax.vmap(functools.partial(grammar.advance, vocabulary))
   may_follow = jax.vmap(functools.partial(grammar.allowed, vocabulary))
-  key_B = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(number_B)
-  rows_B = jnp.arange(batch)
 
   def body(state):
     i, word_BxM, phase_B, bar_B, cache, at, done_B = state
@@ -121,15 +122,15 @@ def draw(
     word_B = jnp.where(given_B, prompt.word_S[:, next_i], jnp.where(done_B, PAD, drawn_B))
     after = follow(prompt.frame, at, word_B)
     at = jax.tree.map(lambda new, old: _where(given_B | done_B, old, new), after, at)
-    phase_B = jnp.where(given_B, prompt.phase_S[:, next_i], place.phase_BxT[rows_B, at.step])
-    bar_B = jnp.where(given_B, prompt.bar_S[:, next_i], place.bar_BxT[rows_B, at.step])
+    phase_B = jnp.where(given_B, prompt.phase_S[:, next_i], place.phase_T[at.step])
+    bar_B = jnp.where(given_B, prompt.bar_S[:, next_i], place.bar_T[at.step])
     done_B |= ~given_B & (at.kind == EOS)
     return i + 1, word_BxM.at[:, i + 1].set(word_B), phase_B, bar_B, cache, at, done_B
 
   word_BxM = jnp.full((batch, room), PAD).at[:, 0].set(prompt.word_S[:, 0])
   cache = empty_cache(model.config.level, batch, room, model.config.dtype)
   at = jax.vmap(grammar.start)(prompt.frame)
-  begin = (0, word_BxM, prompt.phase_S[:, 0], prompt.bar_S[:, 0], cache, at, rows_B < 0)
+  begin = (0, word_BxM, prompt.phase_S[:, 0], prompt.bar_S[:, 0], cache, at, jnp.zeros(batch, bool))
   goes_on = lambda state: (state[0] < room - 1) & ~state[-1].all()  # noqa: E731
   return jax.lax.while_loop(goes_on, body, begin)[1]
 

@@ -41,32 +41,21 @@ class Run(NamedTuple):
   budget: Budget
 
 
-def train(
-  config: ConfigDict,
-  data: str,
-  in_c: bool,
-  workdir: str,
-  num_steps: int,
-  minutes: float,
-  interrupt: Interrupt,
-) -> State:
-  """Trains on excerpts of `num_steps`, from the newest checkpoint in `workdir` if there is one.
+def train(config: ConfigDict, workdir: str, interrupt: Interrupt) -> State:
+  """Trains on excerpts of songs, from the newest checkpoint in `workdir` if there is one.
 
   Args:
-    config: see `config.base`.
-    data: what `prepare` wrote.
-    in_c: whether every song is moved to C major or A minor first.
+    config: see `config.base` and `config.settle`.
     workdir: the run's folder: config, checkpoints, metrics.jsonl, tensorboard.
-    minutes: to train for, those before a stop included.
     interrupt: asks for a stop; entered by the caller.
 
   Raises:
     UserError: a setting, the data or the folder is not as it must be.
   """
-  model = Transformer(build(config, num_steps))
-  songs = {split: read_songs(data, split, in_c) for split in ('train', 'valid')}
+  model, data = Transformer(build(config)), config.data
+  songs = {split: read_songs(data.directory, split, data.in_c) for split in ('train', 'valid')}
   with run_dir.held(workdir), contextlib.ExitStack() as stack:
-    claim(workdir, model.config, config)
+    claim(workdir, config)
     batches = _stream(config, model.config, songs['train'])
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints(workdir, config)))
     state, seconds = _start_or_resume(config, model, batches, checkpoints)
@@ -74,8 +63,8 @@ def train(
     logs = stack.enter_context(Logs(workdir, step, checkpoints.is_evaluated(step)))
     say(f'{num_parameters(state.params):,} parameters')
     valid = some(list(windows(model.config.vocabulary, songs['valid'])), config.eval_excerpts)
-    valid = batched(valid, config.data.batch_size)
-    budget = Budget(minutes, seconds, config.optimizer.final_share)
+    valid = batched(valid, data.batch_size)
+    budget = Budget(config.minutes, seconds, config.optimizer.final_share)
     run = Run(config, model, batches, valid, checkpoints, logs, budget)
     return _loop(run, state, interrupt)
 
@@ -117,7 +106,8 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
 
   with bar:
     budget.restart()
-    while not (budget.is_over or interrupt.requested):
+    stop = budget.is_over or interrupt.requested
+    while not stop:
       before = metrics
       state, metrics = advance(state, next(run.batches), budget.share)
       step += 1
@@ -126,7 +116,8 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
       bar.update(budget.done - bar.n)
       if means := meter.add(step, metrics):
         log(step - 1, means)
-      if budget.is_over or interrupt.requested or step % config.eval_every == 0:
+      stop = budget.is_over or interrupt.requested
+      if stop or step % config.eval_every == 0:
         log(step, meter.flush(step))
         _keep(run, state, interrupt)
         meter.restart()
