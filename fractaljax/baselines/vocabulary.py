@@ -33,6 +33,8 @@ class Vocabulary:
       raise UserError(f"codec {self.codec.name!r}: REMI spells the codec 'onset' only")
     if self.num_steps < STEPS_PER_BEAT or self.num_steps % STEPS_PER_BEAT:
       raise UserError(f'--steps={self.num_steps} is not whole beats; give a multiple of 4')
+    # Without miditok a run should be refused before it has begun.
+    self.tokenizer  # noqa: B018
 
   @functools.cached_property
   def tokenizer(self):

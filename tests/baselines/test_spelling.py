@@ -86,4 +86,4 @@ def test_bars_too_long_and_no_miditok_are_refused(vocabulary, monkeypatch):
   excerpt(vocabulary, dataclasses.replace(song, metre=(3, 4)), 0)
   monkeypatch.setitem(sys.modules, 'miditok', None)
   with pytest.raises(UserError, match=r'fractaljax\[baselines\]'):
-    len(Vocabulary(Codec('onset'), 64))
+    Vocabulary(Codec('onset'), 64)

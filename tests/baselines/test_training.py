@@ -35,7 +35,7 @@ def test_a_run_goes_on_and_keeps_its_model(tmp_path):
   ingest.prepare_corpus(tmp_path / 'songs', 4, seed=1)
   songs, workdir = tmp_path / 'songs', str(tmp_path / 'run')
   first = int(train(tiny_config(songs, 1e3), workdir, StopAfter(4)).step)
-  assert load(workdir, 'best').step == 2
+  assert (load(workdir, 'best').step, load(workdir, 'latest').step) == (2, first)
   more = int(train(tiny_config(songs, 1e3), workdir, StopAfter(2)).step)
   assert more > first > 2
   over = train(tiny_config(songs, 1e-4), workdir, Interrupt())
