@@ -41,6 +41,7 @@ def sample(
 
   Sample i is a function of the seed and i.
   """
+  batch_size = min(batch_size, num)
   shown = tqdm(total=-(-num // batch_size) * num_excerpts, unit='excerpt', desc='sampling')
   rolls, num_cut = [], 0
   with shown:
@@ -115,9 +116,7 @@ def draw(
     word_B = word_BxM[:, i]
     logits_BxV, cache = model.apply(params, word_B, phase_B, bar_B, cache, i, method='step')
     logits_BxV = jnp.where(may_follow(prompt.frame, at), logits_BxV, -jnp.inf)
-    drawn_B = jax.vmap(lambda key, x_V: jax.random.categorical(jax.random.fold_in(key, i), x_V))(
-      key_B, logits_BxV
-    )
+    drawn_B = _draw_one(key_B, i, logits_BxV)
     given_B, next_i = i < prompt.context, jnp.minimum(i + 1, prompt.word_S.shape[1] - 1)
     word_B = jnp.where(given_B, prompt.word_S[:, next_i], jnp.where(done_B, PAD, drawn_B))
     after = follow(prompt.frame, at, word_B)
@@ -133,6 +132,11 @@ def draw(
   begin = (0, word_BxM, prompt.phase_S[:, 0], prompt.bar_S[:, 0], cache, at, jnp.zeros(batch, bool))
   goes_on = lambda state: (state[0] < room - 1) & ~state[-1].all()  # noqa: E731
   return jax.lax.while_loop(goes_on, body, begin)[1]
+
+
+@functools.partial(jax.vmap, in_axes=(0, None, 0))
+def _draw_one(key, i, logits_V) -> jax.Array:
+  return jax.random.categorical(jax.random.fold_in(key, i), logits_V)
 
 
 def _where(mask_B, yes, no):
