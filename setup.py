@@ -30,6 +30,7 @@ setup(
     'tqdm>=4.66',
   ],
   extras_require={
+    'baselines': ['miditok>=3.1'],  # a REMI transformer to compare with
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
     'remote': ['gcsfs>=2024.2', 's3fs>=2024.2'],  # folders at gs:// and s3://
