@@ -39,6 +39,7 @@ setup(
     'test': [
       'flatbuffers>=24.3',
       'jsonschema>=4.18',
+      'miditok>=3.1',
       'pytest>=8',
       'pytest-xdist>=3.5',
       'pyyaml>=6.0',
