@@ -9,14 +9,16 @@ from fractaljax.data import pipeline
 from fractaljax.distributed import say
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, stack
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.training.calibration import reliability
 from fractaljax.training.interrupt import Interrupt
-from fractaljax.training.likelihood import needed_capacities, score_batches
+from fractaljax.training.likelihood import Likelihood, needed_capacities, score_batches
 from fractaljax.training.logs import Logs
 
 STEPS_PER_BAR = 16
@@ -50,6 +52,9 @@ class Evaluation:
       for split in songs
       for name, value in song_statistics(songs[split], config.eval_crops).items()
     }
+    for split in songs:
+      as_many = [song.notes_Nx4 for song in some_songs(songs[split], config.eval_samples)]
+      self._songs[f'songs_{split}/token_coverage'] = self._coverage(as_many)
 
   def _some_batches(self, songs: Sequence[Song]) -> list[Crop]:
     model, data = self._model.config, self._config.data
@@ -65,12 +70,17 @@ class Evaluation:
     Raises:
       Stopped: a stop was asked for meanwhile; nothing is logged.
     """
-    metrics = self.likelihood(params, interrupt)
+    likelihoods = self.likelihoods(params, interrupt)
     samples = self.samples(params, interrupt)
+    metrics = {
+      f'eval_{split}/{name}': value
+      for split, found in likelihoods.items()
+      for name, value in found.metrics().items()
+    }
     metrics |= self.sample_statistics(samples)
+    self._logs.figure(step, 'calibration', reliability(likelihoods['valid'].calibrations))
     for temperature, songs in samples.items():
-      name = f'samples_t{temperature:g}'
-      self._logs.roll(step, name, songs[0], self._config.data.crop_steps)
+      self._show(step, f'samples_t{temperature:g}', songs[0])
     self._logs.write(step, metrics)
     bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
@@ -82,11 +92,16 @@ class Evaluation:
     )
     return metrics
 
-  def likelihood(self, params, interrupt: Interrupt) -> dict[str, float]:
-    """Nats a step and bits a note of each split, and nats a step of each level."""
-    metrics = {}
-    for split, batches in self._batches.items():
-      found = score_batches(
+  def _show(self, step: int, name: str, notes_Nx4: np.ndarray) -> None:
+    num_steps = self._config.data.crop_steps
+    self._logs.roll(step, name, notes_Nx4, num_steps)
+    if self._config.eval_sound:
+      self._logs.sound(step, name, notes_Nx4, num_steps)
+
+  def likelihoods(self, params, interrupt: Interrupt) -> dict[str, Likelihood]:
+    """The likelihood of the crops of each split."""
+    return {
+      split: score_batches(
         self._model,
         params,
         _until_stopped(batches, interrupt),
@@ -94,12 +109,8 @@ class Evaluation:
         self._config.seed,
         self._placement,
       )
-      metrics[f'eval_{split}/nats_per_step'] = found.nats_per_step
-      metrics[f'eval_{split}/bits_per_note'] = found.bits_per_note
-      for i, nats in enumerate(found.nats_by_level):
-        part = 'value' if i == len(found.nats_by_level) - 1 else 'gate'
-        metrics[f'eval_{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
-    return metrics
+      for split, batches in self._batches.items()
+    }
 
   def samples(self, params, interrupt: Interrupt) -> dict[float, list[np.ndarray]]:
     """Sampled songs, arrays of notes, at each temperature of the config."""
@@ -124,7 +135,11 @@ class Evaluation:
       excerpts = [(notes_Nx4, self._config.data.crop_steps, STEPS_PER_BAR) for notes_Nx4 in notes]
       for name, value in statistics(excerpts).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
+      metrics[f'samples_t{temperature:g}/token_coverage'] = self._coverage(notes)
     return metrics
+
+  def _coverage(self, songs: Sequence[np.ndarray]) -> float:
+    return token_coverage(songs, self._config.data.crop_steps, self._model.config.codec)
 
 
 def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
@@ -135,6 +150,20 @@ def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
 
 def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:
   """Figures of songs, `at_most` of them, spread evenly."""
-  numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
-  chosen = [songs[int(i)] for i in numbers]
+  chosen = some_songs(songs, at_most)
   return statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in chosen])
+
+
+def some_songs(songs: Sequence[Song], at_most: int) -> list[Song]:
+  """`at_most` songs, spread evenly over all."""
+  numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
+  return [songs[int(i)] for i in numbers]
+
+
+def token_coverage(songs: Sequence[np.ndarray], num_steps: int, codec: Codec) -> float:
+  """Share of the codec's values that songs use in their first `num_steps` steps.
+
+  It grows with the number of songs: compare it between as many.
+  """
+  used = set().union(*(np.unique(codec.encode(notes, num_steps)) for notes in songs))
+  return len(used) / codec.num_values
