@@ -72,7 +72,10 @@ def last_json(done: subprocess.CompletedProcess) -> dict:
 def test_evaluate_prints_the_likelihood(trained, songs):
   done = run('evaluate', f'--checkpoint={trained}', f'--data={songs / "prepared"}')
   result = last_json(done)
-  assert set(result) == {'nats_per_step', 'bits_per_note', 'kind', 'levels', 'steps', 'notes'}
+  assert set(result) == {
+    'nats_per_step', 'bits_per_note', 'kind', 'bits_per_note_by_part', 'calibration_error',
+    'levels', 'steps', 'notes',
+  }  # fmt: skip
   assert result['kind'] == 'bound'
   assert '<=' in done.stdout
   assert abs(sum(result['levels']) - result['nats_per_step']) < 1e-4

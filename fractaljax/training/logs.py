@@ -1,13 +1,13 @@
 """What a run tells of itself: metrics.jsonl, TensorBoard, and lines on the screen."""
 
 import contextlib
+import io
 import json
 import time
 from typing import IO
 
 import numpy as np
 from etils import epath
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
@@ -22,6 +22,8 @@ from fractaljax.music.pictures import roll_image, save_roll
 from fractaljax.music.sound import SAMPLE_RATE, as_wav, synthesise
 from fractaljax.training import run_dir
 from fractaljax.training.score import SCORE
+
+RGBA = 4  # colour channels of what matplotlib writes, as TensorBoard counts them
 
 
 class Logs:
@@ -75,12 +77,14 @@ class Logs:
     """Shows a figure, on TensorBoard and in the folder `pictures`."""
     if not self._writes:
       return
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels_YxXx3 = np.asarray(canvas.buffer_rgba())[..., :3]
-    self._show(step, summary.image(name, pixels_YxXx3, dataformats='HWC'))
+    with io.BytesIO() as buffer:
+      figure.savefig(buffer, format='png')
+      encoded = buffer.getvalue()
+    width, height = figure.canvas.get_width_height()
+    image = Summary.Image(height=height, width=width, colorspace=RGBA, encoded_image_string=encoded)
+    self._show(step, Summary(value=[Summary.Value(tag=name, image=image)]))
     with self._picture(step, name) as file:
-      figure.savefig(file)
+      file.write(encoded)
 
   def sound(self, step: int, name: str, notes_Nx4: np.ndarray, num_steps: int) -> None:
     """Lets TensorBoard play notes, at the tempo that songs have by default."""

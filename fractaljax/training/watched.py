@@ -9,7 +9,7 @@ import optax
 
 from fractaljax.data.stream import Stream
 
-NUM_CROPS = 64  # the newest crops that are looked at
+NUM_CROPS = 32  # the newest crops that are looked at
 
 
 class WatchedStep:
@@ -39,7 +39,7 @@ class WatchedStep:
 
     Returns:
       dropout/i: mean rate of the dropout layers of level i, 0 for one that is not alive;
-      decayed_parameters: share of the parameters that weight decay shrinks;
+      decayed_share: of the parameters, those that weight decay shrinks;
       weight_decay: by how much, in units of the learning rate;
       epochs: how often each song was used; and of the newest crops: transposed (share),
       semitones (mean distance that they were moved), crop_steps (mean length without padding).
@@ -84,6 +84,6 @@ def measured_decay(
   decayed = sum(size for size, shrink in zip(sizes, shrinks, strict=True) if shrink)
   rate = float(schedule(1))
   return {
-    'decayed_parameters': decayed / sum(sizes),
+    'decayed_share': decayed / sum(sizes),
     'weight_decay': max(shrinks) / rate if rate else 0.0,
   }

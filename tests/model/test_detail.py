@@ -1,0 +1,84 @@
+"""The parts of a decision: each a distribution of its own, all together the whole."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model.detail import PARTS, gate_detail, tokens_before, value_detail
+from fractaljax.model.nats import value_nats
+from fractaljax.music.codec import HOLD, SILENCE, Codec
+
+
+def parts_of_each_token(codec, before):
+  """Nats of each token in one cell after `before`, whole and by part (V, 3); any logits do."""
+  logits_V = np.random.default_rng(0).normal(size=codec.num_values)
+  logp_1x1xV = jax.nn.log_softmax(jnp.asarray(logits_V, jnp.float32))[None, None]
+  one_1x1 = jnp.ones((1, 1))
+
+  def one(token):
+    token_1x1 = token[None, None]
+    nats_1x1 = value_nats(logp_1x1xV, token_1x1)
+    before_1x1, free_1x1 = jnp.full((1, 1), before), one_1x1 > 0
+    detail = value_detail(logp_1x1xV, nats_1x1, token_1x1, before_1x1, free_1x1, one_1x1, codec)
+    return nats_1x1.sum(), detail.nats_3
+
+  nats_V, nats_Vx3 = jax.vmap(one)(jnp.arange(codec.num_values))
+  return np.asarray(nats_V), dict(zip(PARTS, np.asarray(nats_Vx3).T, strict=True))
+
+
+@pytest.mark.parametrize(
+  ('name', 'before', 'going_on'), [('onset', 9, HOLD), ('velocity', 9, 9), ('binary', 1, 1)]
+)
+def test_after_a_note_each_part_is_a_distribution(name, before, going_on):
+  nats_V, parts = parts_of_each_token(Codec(name), before)
+  np.testing.assert_allclose(sum(parts.values()), nats_V, rtol=1e-5)
+  others = np.delete(np.arange(len(nats_V)), [SILENCE, going_on])
+  p = {part: np.exp(-nats_V) for part, nats_V in parts.items()}
+  assert p['long'][going_on] + p['long'][SILENCE] == pytest.approx(1, abs=1e-5)
+  np.testing.assert_allclose(p['long'][others], p['long'][SILENCE], rtol=1e-5)
+  for part in ('when', 'loud'):
+    assert p[part][going_on] == pytest.approx(1)
+  assert p['when'][SILENCE] + sum(p['when'][others[:1]]) == pytest.approx(1, abs=1e-5)
+  assert p['loud'][SILENCE] == 1
+  assert p['loud'][others].sum() == pytest.approx(min(len(others), 1), abs=1e-5)
+
+
+@pytest.mark.parametrize('name', ['onset', 'velocity', 'binary'])
+@pytest.mark.parametrize('unsounding', ['silence', 'unknown', 'outside'])
+def test_where_no_note_was_nothing_is_long(name, unsounding):
+  codec = Codec(name)
+  before = SILENCE if unsounding == 'silence' else getattr(codec, unsounding)
+  nats_V, parts = parts_of_each_token(codec, before)
+  np.testing.assert_allclose(sum(parts.values()), nats_V, rtol=1e-5)
+  assert not parts['long'].any()
+  onsets = slice(HOLD + 1 if name == 'onset' else 1, None)
+  assert np.exp(-parts['loud'][onsets]).sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize('halo', [0, 3])
+def test_the_token_before_is_that_of_the_step_before(halo):
+  codec = Codec('onset', 60, 2)
+  crop = models.as_crop(np.arange(8).reshape(1, 2, 4), halo, codec)
+  out = codec.outside
+  assert tokens_before(crop, codec).tolist() == [[[out, 0, 1, 2], [out, 4, 5, 6]]]
+  if halo:
+    crop.left_PxH[:, :, -1] = 7
+    assert tokens_before(crop, codec)[0, :, 0].tolist() == [7, 7]
+
+
+def test_gates_are_counted_by_what_was_expected_of_them():
+  prob_L = np.array([0.72] * 4 + [0.18] * 5 + [0.5])
+  occupied_L = np.array([1, 1, 1, 0] + [0, 0, 0, 0, 1] + [1], bool)
+  free_L, weight_L = np.arange(10) < 9, np.where(np.arange(10) < 4, 2.0, 1.0)
+  logit_1xL = np.log(prob_L / (1 - prob_L))[None]
+  nats_1xL = -np.log(np.where(occupied_L, prob_L, 1 - prob_L))[None]
+  detail = gate_detail(logit_1xL, nats_1xL, occupied_L[None], free_L[None], weight_L[None])
+  expected_3xK = np.zeros((3, 10))
+  expected_3xK[:, 7], expected_3xK[:, 1] = (8, 8 * 0.72, 6), (5, 5 * 0.18, 1)
+  np.testing.assert_allclose(detail.bins_3xK, expected_3xK, rtol=1e-5)
+  np.testing.assert_allclose(detail.nats_3, [(weight_L * nats_1xL).sum(), 0, 0], rtol=1e-5)
+  entropy_L = -prob_L * np.log(prob_L) - (1 - prob_L) * np.log(1 - prob_L)
+  assert detail.entropy == pytest.approx((weight_L * entropy_L)[:9].sum(), rel=1e-5)
+  assert detail.num == 14
