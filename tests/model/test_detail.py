@@ -1,5 +1,7 @@
 """The parts of a decision: each a distribution of its own, all together the whole."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,21 +13,26 @@ from fractaljax.model.nats import value_nats
 from fractaljax.music.codec import HOLD, SILENCE, Codec
 
 
-def parts_of_each_token(codec, before):
-  """Nats of each token in one cell after `before`, whole and by part (V, 3); any logits do."""
-  logits_V = np.random.default_rng(0).normal(size=codec.num_values)
+@functools.cache
+def program(codec):
+  """A function of the token before: nats of each token, whole (V,) and by part (V, 3)."""
+  logits_V = np.random.default_rng(0).normal(size=codec.num_values)  # any do
   logp_1x1xV = jax.nn.log_softmax(jnp.asarray(logits_V, jnp.float32))[None, None]
-  one_1x1 = jnp.ones((1, 1))
 
-  def one(token):
-    token_1x1 = token[None, None]
+  def of_token(token, before):
+    token_1x1, before_1x1, one_1x1 = token[None, None], before[None, None], jnp.ones((1, 1))
     nats_1x1 = value_nats(logp_1x1xV, token_1x1)
-    before_1x1, free_1x1 = jnp.full((1, 1), before), one_1x1 > 0
-    detail = value_detail(logp_1x1xV, nats_1x1, token_1x1, before_1x1, free_1x1, one_1x1, codec)
-    return nats_1x1.sum(), detail.nats_3
+    cell = (logp_1x1xV, nats_1x1, token_1x1, before_1x1, one_1x1 > 0, one_1x1)
+    return nats_1x1.sum(), value_detail(*cell, codec).nats_3
 
-  nats_V, nats_Vx3 = jax.vmap(one)(jnp.arange(codec.num_values))
-  return np.asarray(nats_V), dict(zip(PARTS, np.asarray(nats_Vx3).T, strict=True))
+  token_V = jnp.arange(codec.num_values)
+  return models.quick_jit(lambda before: jax.vmap(of_token, (0, None))(token_V, before))
+
+
+def parts_of_each_token(codec, before):
+  """Nats of each token in a cell after `before`, whole and by part."""
+  nats_V, nats_Vx3 = jax.device_get(program(codec)(jnp.int32(before)))
+  return nats_V, dict(zip(PARTS, nats_Vx3.T, strict=True))
 
 
 @pytest.mark.parametrize(
