@@ -96,7 +96,7 @@ class Evaluation:
     num_steps = self._config.data.crop_steps
     self._logs.roll(step, name, notes_Nx4, num_steps)
     if self._config.eval_sound:
-      self._logs.sound(step, name, notes_Nx4, num_steps)
+      self._logs.sound(step, f'{name}_sound', notes_Nx4, num_steps)
 
   def likelihoods(self, params, interrupt: Interrupt) -> dict[str, Likelihood]:
     """The likelihood of the crops of each split."""

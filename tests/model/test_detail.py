@@ -76,14 +76,14 @@ def test_the_token_before_is_that_of_the_step_before(halo):
 
 
 def test_gates_are_counted_by_what_was_expected_of_them():
-  prob_L = np.array([0.72] * 4 + [0.18] * 5 + [0.5])
+  prob_L = np.array([0.96] * 4 + [0.18] * 5 + [0.5])
   occupied_L = np.array([1, 1, 1, 0] + [0, 0, 0, 0, 1] + [1], bool)
   free_L, weight_L = np.arange(10) < 9, np.where(np.arange(10) < 4, 2.0, 1.0)
   logit_1xL = np.log(prob_L / (1 - prob_L))[None]
   nats_1xL = -np.log(np.where(occupied_L, prob_L, 1 - prob_L))[None]
   detail = gate_detail(logit_1xL, nats_1xL, occupied_L[None], free_L[None], weight_L[None])
   expected_3xK = np.zeros((3, 10))
-  expected_3xK[:, 7], expected_3xK[:, 1] = (8, 8 * 0.72, 6), (5, 5 * 0.18, 1)
+  expected_3xK[:, 9], expected_3xK[:, 1] = (8, 8 * 0.96, 6), (5, 5 * 0.18, 1)
   np.testing.assert_allclose(detail.bins_3xK, expected_3xK, rtol=1e-5)
   np.testing.assert_allclose(detail.nats_3, [(weight_L * nats_1xL).sum(), 0, 0], rtol=1e-5)
   entropy_L = -prob_L * np.log(prob_L) - (1 - prob_L) * np.log(1 - prob_L)
