@@ -9,7 +9,7 @@ from fractaljax.data import pipeline
 from fractaljax.distributed import say
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
-from fractaljax.music.codec import Codec
+from fractaljax.music.coverage import token_coverage
 from fractaljax.music.crop import Crop, stack
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
@@ -47,14 +47,15 @@ class Evaluation:
     self._batches = {split: self._some_batches(songs[split]) for split in songs}
     all_batches = [batch for batches in self._batches.values() for batch in batches]
     self._capacities = needed_capacities(model.config, all_batches, placement.num_devices)
+    self._as_many = {
+      f'songs_{split}': [of[i].notes_Nx4 for i in range(min(len(of), config.eval_samples))]
+      for split, of in songs.items()
+    }
     self._songs = {
       f'songs_{split}/{name}': value
       for split in songs
       for name, value in song_statistics(songs[split], config.eval_crops).items()
     }
-    for split in songs:
-      as_many = [song.notes_Nx4 for song in some_songs(songs[split], config.eval_samples)]
-      self._songs[f'songs_{split}/token_coverage'] = self._coverage(as_many)
 
   def _some_batches(self, songs: Sequence[Song]) -> list[Crop]:
     model, data = self._model.config, self._config.data
@@ -77,7 +78,7 @@ class Evaluation:
       for split, found in likelihoods.items()
       for name, value in found.metrics().items()
     }
-    metrics |= self.sample_statistics(samples)
+    metrics |= self.sample_statistics(samples) | self.coverage(samples)
     self._logs.figure(step, 'calibration', reliability(likelihoods['valid'].calibrations))
     for temperature, songs in samples.items():
       self._show(step, f'samples_t{temperature:g}', songs[0])
@@ -135,11 +136,16 @@ class Evaluation:
       excerpts = [(notes_Nx4, self._config.data.crop_steps, STEPS_PER_BAR) for notes_Nx4 in notes]
       for name, value in statistics(excerpts).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
-      metrics[f'samples_t{temperature:g}/token_coverage'] = self._coverage(notes)
     return metrics
 
-  def _coverage(self, songs: Sequence[np.ndarray]) -> float:
-    return token_coverage(songs, self._config.data.crop_steps, self._model.config.codec)
+  def coverage(self, samples: dict[float, list[np.ndarray]]) -> dict[str, float]:
+    """`token_coverage` of samples at each temperature, and of as many songs beside them."""
+    sets = self._as_many | {f'samples_t{t:g}': notes for t, notes in samples.items()}
+    num_steps, codec = self._config.data.crop_steps, self._model.config.codec
+    return {
+      f'{name}/token_coverage': token_coverage(notes, num_steps, codec)
+      for name, notes in sets.items()
+    }
 
 
 def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
@@ -150,20 +156,6 @@ def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:
 
 def song_statistics(songs: Sequence[Song], at_most: int) -> dict[str, float]:
   """Figures of songs, `at_most` of them, spread evenly."""
-  chosen = some_songs(songs, at_most)
-  return statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in chosen])
-
-
-def some_songs(songs: Sequence[Song], at_most: int) -> list[Song]:
-  """`at_most` songs, spread evenly over all."""
   numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
-  return [songs[int(i)] for i in numbers]
-
-
-def token_coverage(songs: Sequence[np.ndarray], num_steps: int, codec: Codec) -> float:
-  """Share of the codec's values that songs use in their first `num_steps` steps.
-
-  It grows with the number of songs: compare it between as many.
-  """
-  used = set().union(*(np.unique(codec.encode(notes, num_steps)) for notes in songs))
-  return len(used) / codec.num_values
+  chosen = [songs[int(i)] for i in numbers]
+  return statistics([(song.notes_Nx4, song.num_steps, song.steps_per_bar) for song in chosen])

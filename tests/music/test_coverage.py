@@ -1,9 +1,9 @@
-"""Figures of an evaluation that are not taken from elsewhere."""
+"""Coverage: every value that is used counts once, however often and by whichever song."""
 
 import numpy as np
 
 from fractaljax.music.codec import Codec
-from fractaljax.training.evaluation import token_coverage
+from fractaljax.music.coverage import token_coverage
 
 
 def test_the_tokens_that_songs_use_are_counted_together_and_once():
