@@ -63,6 +63,7 @@ def _base_model() -> ConfigDict:
   model.dropout = 0.1
   model.capacities = (1.0, 1.0, 0.35)
   model.gate = True
+  model.span = 0  # steps that the first level looks back; 0 = all
   model.halo = 16  # steps
   model.halo_pitches = 0  # above and below
   model.head_width = 64
@@ -126,6 +127,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     levels=levels,
     capacities=tuple(model.capacities),
     gate=model.gate,
+    span=model.span,
     halo=model.halo,
     halo_pitches=model.halo_pitches,
     head_width=model.head_width,

@@ -61,6 +61,27 @@ def windows(
       yield cut(song, codec, start, num_steps, halo, 0, attributes)
 
 
+def whole_songs(
+  songs: Sequence[Song],
+  codec: Codec,
+  unit: int,
+  shares: int,
+  halo: int,
+  attributes: tuple[str, ...],
+) -> Iterator[Crop]:
+  """Batches of whole songs, padded to `unit` steps times a power of two: few shapes to compile.
+
+  Each of the `shares` of a batch has as many steps as the longest song, in one crop or in several.
+  """
+  lengths: dict[int, list[int]] = {}
+  for i in range(len(songs)):
+    units = -(-songs[i].num_steps // unit)
+    lengths.setdefault(unit * 2 ** (units - 1).bit_length(), []).append(i)
+  for length in sorted(lengths):
+    crops = (cut(songs[i], codec, 0, length, halo, 0, attributes) for i in lengths[length])
+    yield from batched(crops, shares * (max(lengths) // length))
+
+
 def some_windows(
   songs: Sequence[Song],
   codec: Codec,

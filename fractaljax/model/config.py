@@ -42,6 +42,11 @@ class Level:
   def causal(self) -> bool:
     return self.generator == 'ar'
 
+  @property
+  def upwards(self) -> bool:
+    """Whether the patches below one, in the same column, come before it."""
+    return self.causal and self.scan == 'time'
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -53,6 +58,8 @@ class ModelConfig:
     capacities: for every level but the last, the share of all its patches in a roll that training
       can expand. Occupied patches beyond it are dropped at random and the rest reweighted.
     gate: whether empty patches cost one bit and nothing below (False: the dense model).
+    span: steps that attention of the first level goes back; 0 = all. Songs of any length are then
+      scored and sampled with as much behind every step as in training.
     halo: steps before a patch that it is told of; 0 switches it off.
     halo_pitches: pitches above and below the patch that its halo takes in. The single cells see
       their surroundings by interval, so what is learned at one pitch holds at all.
@@ -70,6 +77,7 @@ class ModelConfig:
   levels: tuple[Level, ...]
   capacities: tuple[float, ...]
   gate: bool
+  span: int
   halo: int
   halo_pitches: int
   head_width: int
@@ -117,6 +125,13 @@ def _check_model(config: ModelConfig):
     'capacities',
     config.capacities,
     'give one share in (0, 1] for every level but the last',
+  )
+  first = config.levels[0]
+  _require(
+    config.span == 0 or (first.upwards and config.span > 0 and config.span % first.patch[1] == 0),
+    'span',
+    config.span,
+    'must be 0 (off), or steps that the first patch divides and a first level that is AR in time',
   )
   _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
   _require(config.halo_pitches >= 0, 'halo_pitches', config.halo_pitches, 'must not be negative')

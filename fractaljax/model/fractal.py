@@ -106,7 +106,8 @@ class Fractal(nn.Module):
     cond_NxLxC = split.condition(y_NxLxD, grid)
     cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
     codec = self.config.codec
-    region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, codec)
+    upwards = split.level.upwards
+    region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, codec, upwards)
     if not train:
       before_NxPxT = patches.cut(before_NxPxT, *grid.corners(gathered.flat_K), grid.patch)
     loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped, detail)

@@ -18,7 +18,8 @@ class Region:
 
   Attributes:
     canvas_NxQxW: int32 tokens, Q = K + P + K and W = H + T: the region and what is before it in
-      time, with the pitches above and below it. Beside the region itself these are unknown.
+      time, with the pitches above and below it. Beside the region itself those above are unknown,
+      and those below too unless they come before it in the scan.
     valid_NxT: False on padding.
     phase_NxT: place in the bar, see `fractaljax.music.crop.phase`.
     bar_NxT: index of the bar in the song.
@@ -75,12 +76,15 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   )
 
 
-def children(region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, codec: Codec) -> Region:
+def children(
+  region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, codec: Codec, upwards: bool
+) -> Region:
   """The patches with flat numbers `flat_C` (of N x L), as regions of the next level.
 
   `seen_NxQxW` is the canvas as one patch sees the others: the masked patches of a MAR level are
   unknown there. A child's halo is cut from it, and its own cells from the canvas itself.
-  `cond_CxD` is what each child is told by its parent.
+  `cond_CxD` is what each child is told by its parent. With `upwards`, the patches below a child at
+  the same time come before it, and it sees them.
   """
   (p, t), halo, margin = grid.patch, region.halo, region.margin
   n_C, row_C, col_C = grid.corners(flat_C)
@@ -92,7 +96,8 @@ def children(region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, codec: Co
   if margin:
     # Neighbours at the same time may come later, and a child must not depend on them.
     row_Qx1 = np.arange(size[0])[:, None]
-    beside_QxW = ((row_Qx1 < margin) | (row_Qx1 >= margin + p)) & (np.arange(size[1]) >= halo)
+    later_Qx1 = (row_Qx1 >= margin + p) | ((row_Qx1 < margin) & (not upwards))
+    beside_QxW = later_Qx1 & (np.arange(size[1]) >= halo)
     canvas_CxQxW = jnp.where(beside_QxW, codec.unknown, canvas_CxQxW)
   valid, phase, bar = (
     patches.cut_steps(x, n_C, col_C, t)

@@ -41,6 +41,7 @@ class Split(nn.Module):
     self.patch = self.dense(level.width)
     self.halo_row = self.row_dense(config.halo)
     self.before = self.dense(level.width) if config.halo else None
+    self.below = self.dense(level.width) if self.margin and level.upwards else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:
@@ -48,7 +49,7 @@ class Split(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.bar = nn.Embed(config.phrase_bars, level.width)
-    self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat)
+    self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
     if self.is_last:
       self.hidden = [self.dense(config.head_width, bias=True) for _ in range(config.head_depth)]
     num_out = config.codec.num_values if self.is_last else 1
@@ -65,6 +66,13 @@ class Split(nn.Module):
   def row_dense(self, num_steps: int) -> nn.Dense | None:
     """What narrows the cells of a row in a block, where they are many."""
     return self.dense(ROW_CHANNELS) if num_steps * NUM_FEATURES > ROW_CHANNELS else None
+
+  @property
+  def reach(self) -> int:
+    """Patches back that the trunk sees: those of the last `span` steps; 0 = all."""
+    p, t = self.level.patch
+    rows = self.config.codec.num_pitches // p
+    return 0 if self.index else self.config.span // t * rows
 
   @property
   def attribute_names(self) -> tuple[str, ...]:
@@ -132,6 +140,8 @@ class Split(nn.Module):
       x_NxLxD = jnp.concatenate([start_Nx1xD.astype(x_NxLxD.dtype), x_NxLxD[:, :-1]], axis=1)
     if self.before is not None:
       x_NxLxD += self.before(grid.to_scan(self.strips(region, features_NxQxWx5, grid)))
+    if self.below is not None:
+      x_NxLxD += self.below(grid.to_scan(self.chords(region, features_NxQxWx5, grid)))
     return x_NxLxD
 
   def content_at(self, canvas_NxQxW, grid: Grid, i):
@@ -149,6 +159,10 @@ class Split(nn.Module):
     if self.before is not None:
       strip_NxSxH = cut(i, (margin - self.margin, 0), (p + 2 * self.margin, halo))
       x_NxD += self.before(self.joined(self.features(strip_NxSxH), self.halo_row))
+    if self.below is not None:
+      x_NxD += self.below(
+        self.joined(self.features(cut(i, (0, halo), (margin, t))), self.patch_row)
+      )
     return x_NxD[:, None]
 
   def features(self, tokens):
@@ -157,18 +171,20 @@ class Split(nn.Module):
 
   def joined(self, cells_xRxSx5, row):
     """Blocks of R rows by S steps as vectors: each row narrowed by `row`, then all joined."""
-    rows_xRxE = cells_xRxSx5.reshape(*cells_xRxSx5.shape[:-2], -1)
-    rows_xRxE = row(rows_xRxE) if row is not None else rows_xRxE
+    rows_xRxE = self.narrowed(cells_xRxSx5, row)
     return rows_xRxE.reshape(*rows_xRxE.shape[:-2], -1)
+
+  def narrowed(self, cells_xSx5, row):
+    """Rows of S steps as vectors, narrowed by `row` where there is one."""
+    rows_xE = cells_xSx5.reshape(*cells_xSx5.shape[:-2], -1)
+    return row(rows_xE) if row is not None else rows_xE
 
   def strips(self, region: Region, features_NxQxWx5, grid: Grid):
     """Halo strips of all patches as vectors, (N, rows, cols, S E), S = the strip's pitches."""
     (p, t), halo, skip = grid.patch, region.halo, region.margin - self.margin
     features_NxQxWx5 = features_NxQxWx5[:, skip : features_NxQxWx5.shape[1] - skip]
     columns = [features_NxQxWx5[:, :, c * t : c * t + halo] for c in range(grid.cols)]
-    cells_NxQxCxHx5 = jnp.stack(columns, axis=2)
-    rows_NxQxCxE = cells_NxQxCxHx5.reshape(*cells_NxQxCxHx5.shape[:3], -1)
-    rows_NxQxCxE = self.halo_row(rows_NxQxCxE) if self.halo_row is not None else rows_NxQxCxE
+    rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), self.halo_row)
     num, _, cols, _ = rows_NxQxCxE.shape
     if self.margin == 0:
       strips = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
@@ -177,6 +193,18 @@ class Split(nn.Module):
     last = (grid.rows - 1) * p + 1
     shifts = [rows_NxQxCxE[:, s : s + last : p] for s in range(p + 2 * self.margin)]
     return jnp.concatenate(shifts, axis=-1)
+
+  def chords(self, region: Region, features_NxQxWx5, grid: Grid):
+    """The pitches below each patch at its own time as vectors, (N, rows, cols, K E)."""
+    (p, t), num = grid.patch, features_NxQxWx5.shape[0]
+    cells_NxQxCxtx5 = features_NxQxWx5[:, :, region.halo :].reshape(
+      num, -1, grid.cols, t, NUM_FEATURES
+    )
+    rows_NxQxCxE = self.narrowed(cells_NxQxCxtx5, self.patch_row)
+    last = (grid.rows - 1) * p + 1
+    return jnp.concatenate(
+      [rows_NxQxCxE[:, s : s + last : p] for s in range(region.margin)], axis=-1
+    )
 
   def logits(self, y_NxLxD):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32."""

@@ -25,11 +25,15 @@ def empty_cache(level: Level, batch: int, length: int, dtype: str) -> tuple[Cach
 
 
 class Attention(nn.Module):
-  """Multi-head attention with rotary positions and an optional cache."""
+  """Multi-head attention with rotary positions and an optional cache.
+
+  A causal level sees the last `reach` positions, its own among them; 0 = all.
+  """
 
   level: Level
   qk_norm: bool
   dtype: str
+  reach: int
 
   @nn.compact
   def __call__(self, x_BxLxD, rope: Rope, cache: Cache | None, index):
@@ -46,15 +50,60 @@ class Attention(nn.Module):
       k_BxMxHxK = jax.lax.dynamic_update_slice_in_dim(cache.k_BxMxHxK, k_BxMxHxK, index, axis=1)
       v_BxMxHxK = jax.lax.dynamic_update_slice_in_dim(cache.v_BxMxHxK, v_BxMxHxK, index, axis=1)
       cache = Cache(k_BxMxHxK, v_BxMxHxK)
-    scores_BxHxLxM = jnp.einsum('BLHK,BMHK->BHLM', q_BxLxHxK, k_BxMxHxK).astype(jnp.float32)
-    scores_BxHxLxM *= (width // heads) ** -0.5
-    if self.level.causal:
-      past_LxM = jnp.arange(k_BxMxHxK.shape[1]) <= jnp.arange(length)[:, None] + index
-      scores_BxHxLxM = jnp.where(past_LxM, scores_BxHxLxM, -jnp.inf)
-    probs_BxHxLxM = nn.softmax(scores_BxHxLxM).astype(self.dtype)
-    mixed_BxLxHxK = jnp.einsum('BHLM,BMHK->BLHK', probs_BxHxLxM, v_BxMxHxK)
+    if self.reach and cache is None and length > 2 * self.reach:
+      mixed_BxLxHxK = attend_in_blocks(q_BxLxHxK, k_BxMxHxK, v_BxMxHxK, self.reach)
+    else:
+      seen_LxM = self._seen(length, k_BxMxHxK.shape[1], index)
+      mixed_BxLxHxK = attend(q_BxLxHxK, k_BxMxHxK, v_BxMxHxK, seen_LxM)
     out = _residual_dense(self.level, self.dtype, 'out')
     return out(mixed_BxLxHxK.reshape(batch, length, width)), cache
+
+  def _seen(self, length: int, num_keys: int, index):
+    """Which keys each query sees, (L, M); the first query is at `index`."""
+    if not self.level.causal:
+      return jnp.ones((length, num_keys), bool)
+    back_LxM = jnp.arange(length)[:, None] + index - jnp.arange(num_keys)
+    return (back_LxM >= 0) & (back_LxM < (self.reach or num_keys))
+
+
+def attend(q_BxLxHxK, k_BxMxHxK, v_BxMxHxK, seen_LxM):
+  """Values mixed by the softmax of scaled products, in float32; (B, L, H, K)."""
+  scores_BxHxLxM = jnp.einsum('BLHK,BMHK->BHLM', q_BxLxHxK, k_BxMxHxK).astype(jnp.float32)
+  scores_BxHxLxM *= q_BxLxHxK.shape[-1] ** -0.5
+  # Finite, for queries that see nothing: the padding of blocks.
+  probs_BxHxLxM = nn.softmax(jnp.where(seen_LxM, scores_BxHxLxM, -1e9))
+  return jnp.einsum('BHLM,BMHK->BLHK', probs_BxHxLxM.astype(q_BxLxHxK.dtype), v_BxMxHxK)
+
+
+def attend_in_blocks(q_BxLxHxK, k_BxLxHxK, v_BxLxHxK, reach: int):
+  """Causal attention to the last `reach` positions, whose cost grows with the length alone.
+
+  Blocks of `reach` queries see their own block and the one before it.
+  """
+  length = q_BxLxHxK.shape[1]
+  num_blocks = -(-length // reach)
+
+  def blocks(x_BxLxHxK, before: int):
+    after = num_blocks * reach - length
+    padded = jnp.pad(x_BxLxHxK, ((0, 0), (before, after), (0, 0), (0, 0)))
+    return padded.reshape(padded.shape[0], -1, reach, *padded.shape[2:])
+
+  def with_block_before(x_BxLxHxK):
+    x_BxNxSxHxK = blocks(x_BxLxHxK, reach)
+    return jnp.concatenate([x_BxNxSxHxK[:, :-1], x_BxNxSxHxK[:, 1:]], axis=2)
+
+  place_S, place_M = np.arange(reach), np.arange(-reach, reach)
+  back_SxM = place_S[:, None] - place_M
+  seen_SxM = (back_SxM >= 0) & (back_SxM < reach)
+  is_there_NxM = np.arange(num_blocks)[:, None] * reach + place_M >= 0
+  mixed_BxNxSxHxK = jax.vmap(attend, in_axes=(1, 1, 1, 0), out_axes=1)(
+    blocks(q_BxLxHxK, 0),
+    with_block_before(k_BxLxHxK),
+    with_block_before(v_BxLxHxK),
+    jnp.asarray(seen_SxM & is_there_NxM[:, None]),
+  )
+  flat_BxLxHxK = mixed_BxNxSxHxK.reshape(q_BxLxHxK.shape[0], -1, *q_BxLxHxK.shape[2:])
+  return flat_BxLxHxK[:, :length]
 
 
 class SwiGlu(nn.Module):
@@ -77,12 +126,13 @@ class Block(nn.Module):
   level: Level
   qk_norm: bool
   dtype: str
+  reach: int
 
   @nn.compact
   def __call__(self, x_BxLxD, rope: Rope, cache: Cache | None, index, train: bool):
     drop = nn.Dropout(self.level.dropout, deterministic=not train)
     normed_BxLxD = nn.RMSNorm(dtype=self.dtype, name='attention_norm')(x_BxLxD)
-    attention = Attention(self.level, self.qk_norm, self.dtype, name='attention')
+    attention = Attention(self.level, self.qk_norm, self.dtype, self.reach, name='attention')
     update_BxLxD, cache = attention(normed_BxLxD, rope, cache, index)
     x_BxLxD += drop(update_BxLxD)
     normed_BxLxD = nn.RMSNorm(dtype=self.dtype, name='mlp_norm')(x_BxLxD)
@@ -97,6 +147,8 @@ class Trunk(nn.Module):
   regions. With one, x holds the patches from `index` on, and they see what the cache has of the
   patches before. A causal level's output at a patch depends on inputs up to that patch only.
 
+  A causal trunk with a `reach` sees the last so many positions in each block; 0 = all.
+
   With `remat`, the backward pass computes the inside of each block anew instead of keeping it.
   """
 
@@ -104,13 +156,14 @@ class Trunk(nn.Module):
   qk_norm: bool
   dtype: str
   remat: bool = False
+  reach: int = 0
 
   @nn.compact
   def __call__(self, x_BxLxD, rope: Rope, cache=None, index=0, train: bool = False):
     block = nn.remat(Block, static_argnums=(5,)) if self.remat and train else Block
     new_cache = []
     for i in range(self.level.depth):
-      layer = block(self.level, self.qk_norm, self.dtype, name=f'block_{i}')
+      layer = block(self.level, self.qk_norm, self.dtype, self.reach, name=f'block_{i}')
       x_BxLxD, block_cache = layer(x_BxLxD, rope, cache and cache[i], index, train)
       new_cache.append(block_cache)
     y_BxLxD = nn.RMSNorm(dtype=self.dtype, name='norm')(x_BxLxD)

@@ -70,20 +70,26 @@ class Trained(NamedTuple):
     return drawn.tokens_BxPxT
 
   def score(self, songs: Sequence[Song], seed: int = 0, batch_size: int = 8) -> Likelihood:
-    """Scores every window of songs, every occupied patch expanded; see `score_batches`.
+    """Scores songs, every occupied patch expanded; see `score_batches`.
+
+    A model with a `span` is given whole songs, so that what came before is carried on to their
+    ends; another one the windows that tile them, of the length that it was trained on.
 
     Args:
       songs: the songs.
       seed: of the random orders of masked levels.
-      batch_size: windows at a time; rounded up to a multiple of the devices.
+      batch_size: windows at a time, if it is given these; rounded up to a multiple of the devices.
     """
     config, num_steps = self.model.config, self.config.data.crop_steps
-    each = self.placement.at_least(batch_size)
+    each, devices = self.placement.at_least(batch_size), self.placement.num_devices
+    inputs = config.halo, config.attributes
 
     def batches(what: str):
-      crops = pipeline.windows(songs, config.codec, num_steps, config.halo, config.attributes)
-      shown = is_first()
-      return tqdm(pipeline.batched(crops, each), unit='batch', desc=what, disable=not shown)
+      if config.span:
+        found = pipeline.whole_songs(songs, config.codec, num_steps, devices, *inputs)
+      else:
+        found = pipeline.batched(pipeline.windows(songs, config.codec, num_steps, *inputs), each)
+      return tqdm(found, unit='batch', desc=what, disable=not is_first())
 
     capacities = needed_capacities(config, batches('counting'), self.placement.num_devices)
     return score_batches(

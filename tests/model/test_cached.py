@@ -25,8 +25,9 @@ LEVELS = [(name, i) for name, patches in HIERARCHIES.items() for i in range(len(
 def model_of(name, codec='onset', scan='time', scale=0.5):
   halo_pitches = 3 if scan == 'time' else 0
   config = models.tiny(
-    HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches
-  )
+    HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
+    span=16 if scan == "time" else 0,
+  )  # fmt: skip
   return config, models.random_params(config, scale=scale)
 
 

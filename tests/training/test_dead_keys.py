@@ -46,6 +46,7 @@ COMPUTED = {
   'model.dropout': 0.2,
   'model.capacities': (1.0, 0.5),
   'model.gate': False,
+  'model.span': 8,
   'model.halo': 3,
   'model.halo_pitches': 1,
   'model.head_width': 9,

@@ -39,6 +39,15 @@ def test_every_step_and_note_is_counted_once(scored):
   assert found.num_notes == ((pitches >= low) & (pitches < high)).sum()
 
 
+def test_whole_songs_have_every_step_once_and_shapes_of_one_size():
+  songs = [corpus.song(0, i, num_bars=bars) for i, bars in enumerate((1, 7, 2, 3, 5))]
+  batches = list(pipeline.whole_songs(songs, Codec(), 32, 2, 4, ()))
+  shapes = {batch.valid_T.shape for batch in batches}
+  assert shapes == {(8, 32), (4, 64), (2, 128)}
+  assert sum(batch.valid_T.sum() for batch in batches) == sum(song.num_steps for song in songs)
+  assert all(batch.bar_T[:, 0].max() == 0 for batch in batches)
+
+
 def test_the_score_does_not_depend_on_devices_or_room(scored):
   model, params, _, batches = scored
   capacities = needed_capacities(model.config, batches)
