@@ -45,6 +45,7 @@ def base() -> ConfigDict:
   config.eval_crops = 64  # crops of each split that are scored at an evaluation
   config.eval_samples = 4  # sampled rolls of crop_steps at each temperature
   config.eval_temperatures = (0.0, 0.5, 1.0)
+  config.eval_sound = False  # let TensorBoard play a sample at each temperature
   return config.lock()
 
 

@@ -67,6 +67,8 @@ def _evaluate_checkpoint():
     'nats_per_step': found.nats_per_step,
     'bits_per_note': found.bits_per_note,
     'kind': kind,
+    'bits_per_note_by_part': found.bits_per_note_by_part,
+    'calibration_error': {name: c.error for name, c in found.calibrations.items()},
     'levels': [nats / max(found.num_steps, 1) for nats in found.nats_by_level],
     'steps': found.num_steps,
     'notes': found.num_notes,

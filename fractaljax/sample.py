@@ -16,6 +16,7 @@ from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import VELOCITY, Song
 from fractaljax.music.pictures import save_roll
+from fractaljax.music.sound import as_wav, synthesise
 from fractaljax.sampling import known
 
 _CHECKPOINT = flags.DEFINE_string(
@@ -48,6 +49,7 @@ _TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without 
 _VELOCITY_THRESHOLD = flags.DEFINE_integer(
   'velocity_threshold', 0, 'leave out the notes that are quieter', 0, 127
 )
+_SOUND = flags.DEFINE_bool('sound', False, 'write a .wav beside each .mid')
 
 
 def main(_):
@@ -160,6 +162,8 @@ def _write(songs: list[Song]):
       title = f'{path.stem}: {len(song.notes_Nx4)} notes'
       picture = path.with_suffix('.png')
       save_roll(song.notes_Nx4, song.num_steps, str(picture), song.steps_per_bar, title)
+      if _SOUND.value:
+        path.with_suffix('.wav').write_bytes(as_wav(synthesise(song)))
       print(path, picture)
   except OSError as error:
     raise UserError(f'--output={folder} cannot be written: {error.strerror}') from error

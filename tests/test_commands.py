@@ -72,7 +72,10 @@ def last_json(done: subprocess.CompletedProcess) -> dict:
 def test_evaluate_prints_the_likelihood(trained, songs):
   done = run('evaluate', f'--checkpoint={trained}', f'--data={songs / "prepared"}')
   result = last_json(done)
-  assert set(result) == {'nats_per_step', 'bits_per_note', 'kind', 'levels', 'steps', 'notes'}
+  assert set(result) == {
+    'nats_per_step', 'bits_per_note', 'kind', 'bits_per_note_by_part', 'calibration_error',
+    'levels', 'steps', 'notes',
+  }  # fmt: skip
   assert result['kind'] == 'bound'
   assert '<=' in done.stdout
   assert abs(sum(result['levels']) - result['nats_per_step']) < 1e-4
@@ -100,11 +103,11 @@ def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path
   assert result['step'] == 4
   assert 4 * result['parameters'] < result['bytes'] < 5 * result['parameters']
   flags = (f'--checkpoint={exported}', f'--output={tmp_path}', '--num=2', '--steps=64')
-  result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4'))
+  result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4', '--sound'))
   assert set(result) == {'samples', 'steps', 'compile_seconds', 'seconds', 'notes_per_bar'}
   assert (result['samples'], result['steps']) == (2, 64)
   names = sorted(path.name for path in tmp_path.iterdir())
-  assert names == ['sample_000.mid', 'sample_000.png', 'sample_001.mid', 'sample_001.png']
+  assert names == [f'sample_00{i}.{kind}' for i in (0, 1) for kind in ('mid', 'png', 'wav')]
   song = midi.read_song(tmp_path / 'sample_000.mid')
   assert song.metre == (3, 4)
   assert abs(song.tempo_bpm - 90) < 0.1
@@ -145,6 +148,16 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   assert '--prompt' in line
   line = refusal('main', *TINY, IN_ORDER, f'--workdir={workdir}', '--config.model.halo=8')
   assert 'config.model.halo' in line
+
+
+def test_curves_of_runs_are_drawn_into_one_picture(tmp_path):
+  for name in ('a', 'b'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'metrics.jsonl').write_text('{"step": 1, "train/bits_per_note": 9.0}')
+  runs = [f'--workdir={tmp_path / name}' for name in ('a', 'b')]
+  done = run('curves', *runs, f'--output={tmp_path / "curves.png"}')
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'curves.png').stat().st_size > 1000
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ def draw_epoch(seed: int, number: int, num_songs: int) -> Epoch:
   return Epoch(rng.permutation(num_songs), start_N, shift_N)
 
 
+class Drawn(NamedTuple):
+  """What was drawn for a crop: how far it is moved, and its steps without padding."""
+
+  semitones: int
+  num_steps: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Batches(Sequence[Crop]):
   """The batches of one process by number, from `first` on; see `pipeline.training_batches`.
@@ -61,6 +68,15 @@ class Batches(Sequence[Crop]):
     drawn = [self._draw(crop * self.process_count + self.process_index) for crop in crops]
     song_B, start_B, shift_B = zip(*drawn, strict=True)
     return cut_all(song_B, self.codec, start_B, self.num_steps, self.halo, shift_B, self.attributes)
+
+  def drawn(self, first: int, end: int) -> list[Drawn]:
+    """What is drawn for crops of this process, by their number in it."""
+    mine = [
+      self._draw(crop * self.process_count + self.process_index) for crop in range(first, end)
+    ]
+    return [
+      Drawn(shift, min(self.num_steps, song.num_steps - start)) for song, start, shift in mine
+    ]
 
   def _draw(self, crop: int) -> tuple[Song, int, int]:
     """The song, first step and interval of a crop."""
@@ -96,6 +112,17 @@ class Stream(Iterator[Crop]):
   def batch(self, number: int) -> Crop:
     """The batch with a number, counted from 0; the stream stays where it is."""
     return self._batches[number]
+
+  def newest(self, num: int) -> list[Drawn]:
+    """What was drawn for the newest `num` crops that were given, as far as there are so many."""
+    end = self._next * self._batches.batch_size
+    return self._batches.drawn(max(0, end - num), end)
+
+  @property
+  def epochs(self) -> float:
+    """How often each song was used, by all processes."""
+    crops = self._next * self._batches.batch_size * self._batches.process_count
+    return crops / len(self._batches.songs)
 
   def get_state(self) -> dict[str, int]:
     """Where it is: the same whatever the number of workers."""

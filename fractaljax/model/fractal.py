@@ -8,9 +8,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import trunk
+from fractaljax.model import patches, trunk
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.detail import Detail, gate_detail, tokens_before, value_detail
 from fractaljax.model.masking import training_mask
+from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region, children, hide, whole_roll
@@ -26,12 +28,14 @@ class LevelLoss(NamedTuple):
     num_scored: decisions that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
+    detail: what the decisions were like; None in training, and where nothing was to be decided.
   """
 
   nats: jax.Array
   num_scored: jax.Array
   num_open: jax.Array
   num_dropped: jax.Array
+  detail: Detail | None
 
 
 class Fractal(nn.Module):
@@ -62,15 +66,18 @@ class Fractal(nn.Module):
       crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
     region = whole_roll(crop, self.config)
     weight_N = jnp.ones(region.row_N.shape)
+    before_NxPxT = None if train else tokens_before(crop, self.config.codec)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
     losses = []
     for split, capacity in zip(self.splits, (*capacities, 0), strict=True):
-      loss, region, weight_N = self._level(split, region, weight_N, capacity, train)
+      loss, region, before_NxPxT, weight_N = self._level(
+        split, region, before_NxPxT, weight_N, capacity, train
+      )
       losses.append(loss)
     return tuple(losses)
 
-  def _level(self, split: Split, region: Region, weight_N, capacity: int, train: bool):
-    """Scores one level; returns its loss, and regions and weights for the next."""
+  def _level(self, split: Split, region: Region, before_NxPxT, weight_N, capacity: int, train):
+    """Scores one level; returns its loss, and regions, tokens before and weights for the next."""
     grid = split.grid(region)
     occupied_NxL, open_NxL = patch_states(region, grid, self.config)
     if split.level.causal:
@@ -85,16 +92,13 @@ class Fractal(nn.Module):
     forced_NxL = jnp.zeros_like(open_NxL)
     if self.config.gate and split.index:
       forced_NxL = _is_forced(split.level.causal, scored_NxL, occupied_NxL)
-    nats_NxL = jnp.zeros(open_NxL.shape)
-    if split.is_last:
-      token_NxL = grid.split(region.tokens_NxPxT)[..., 0, 0]
-      nats_NxL = value_nats(split.logits(y_NxLxD), token_NxL, forced_NxL)
-    elif self.config.gate:
-      nats_NxL = gate_nats(split.logits(y_NxLxD), occupied_NxL, forced_NxL)
     weight_NxL = weight_N[:, None] * scored_NxL
+    nats_NxL, detail = self._decisions(
+      split, y_NxLxD, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
+    )
     nats, num_scored = (weight_NxL * nats_NxL).sum(), (weight_NxL > 0).sum()
     if split.is_last:
-      return LevelLoss(nats, num_scored, jnp.zeros(()), jnp.zeros(())), None, None
+      return LevelLoss(nats, num_scored, jnp.zeros(()), jnp.zeros(()), detail), None, None, None
 
     chosen_NxL = (weight_NxL > 0) & (occupied_NxL | (not self.config.gate))
     rng = self.make_rng('mask') if train else None
@@ -104,8 +108,34 @@ class Fractal(nn.Module):
     codec = self.config.codec
     upwards = split.level.upwards
     region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, codec, upwards)
-    loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped)
-    return loss, region, weight_NxL.reshape(-1)[gathered.flat_K] * gathered.weight_K
+    if not train:
+      before_NxPxT = patches.cut(before_NxPxT, *grid.corners(gathered.flat_K), grid.patch)
+    loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped, detail)
+    weight_K = weight_NxL.reshape(-1)[gathered.flat_K] * gathered.weight_K
+    return loss, region, before_NxPxT, weight_K
+
+  def _decisions(
+    self, split: Split, y_NxLxD, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
+  ):
+    """Nats of a level's gates or values, (N, L), and in scoring their `Detail`."""
+    grid, codec = split.grid(region), self.config.codec
+    if split.is_last:
+      logp_NxLxV = value_logp(split.logits(y_NxLxD), forced_NxL)
+      token_NxL = grid.split(region.tokens_NxPxT)[..., 0, 0]
+      nats_NxL = value_nats(logp_NxLxV, token_NxL)
+      if before_NxPxT is None:
+        return nats_NxL, None
+      before_NxL = grid.split(before_NxPxT)[..., 0, 0]
+      return nats_NxL, value_detail(
+        logp_NxLxV, nats_NxL, token_NxL, before_NxL, ~forced_NxL, weight_NxL, codec
+      )
+    if not self.config.gate:
+      return jnp.zeros(weight_NxL.shape), None
+    logit_NxL = split.logits(y_NxLxD)
+    nats_NxL = gate_nats(logit_NxL, occupied_NxL, forced_NxL)
+    if before_NxPxT is None:
+      return nats_NxL, None
+    return nats_NxL, gate_detail(logit_NxL, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
   def _drop_attributes(self, ids_BxA):
     keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
@@ -151,20 +181,6 @@ def patch_states(region: Region, grid: Grid, config: ModelConfig):
   sounding_NxPxT = is_sounding(region.tokens_NxPxT, config.codec.num_values)
   open_NxC = region.valid_NxT.reshape(-1, grid.cols, grid.patch[1]).any(axis=2)
   return grid.split(sounding_NxPxT).any(axis=(2, 3)), open_NxC[:, jnp.asarray(grid.col_L)]
-
-
-def value_nats(logits_NxLxV, token_NxL, forced_NxL):
-  """-log p of the tokens; where forced, silence is impossible."""
-  # A large finite number: unused places may hold silence, and must give 0 * finite.
-  silence_NxL = jnp.where(forced_NxL, -1e9, logits_NxLxV[..., 0])
-  logp_NxLxV = jax.nn.log_softmax(logits_NxLxV.at[..., 0].set(silence_NxL))
-  return -jnp.take_along_axis(logp_NxLxV, token_NxL[..., None], axis=-1, mode='clip')[..., 0]
-
-
-def gate_nats(logit_NxL, occupied_NxL, forced_NxL):
-  """-log p of the gates; a forced one is certain."""
-  nats_NxL = jax.nn.softplus(jnp.where(occupied_NxL, -logit_NxL, logit_NxL))
-  return jnp.where(forced_NxL, 0.0, nats_NxL)
 
 
 def _is_forced(causal: bool, scored_NxL, occupied_NxL):

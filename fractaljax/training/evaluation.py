@@ -9,6 +9,7 @@ from fractaljax.data import pipeline
 from fractaljax.distributed import say
 from fractaljax.mesh import Placement
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.coverage import token_coverage
 from fractaljax.music.crop import Crop, stack
 from fractaljax.music.excerpt import excerpts, spread
 from fractaljax.music.metrics import statistics
@@ -16,8 +17,9 @@ from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.training.calibration import reliability
 from fractaljax.training.interrupt import Interrupt
-from fractaljax.training.likelihood import needed_capacities, score_batches
+from fractaljax.training.likelihood import Likelihood, needed_capacities, score_batches
 from fractaljax.training.logs import Logs
 
 
@@ -44,6 +46,10 @@ class Evaluation:
     self._batches = {split: self._some_batches(songs[split]) for split in songs}
     all_batches = [batch for batches in self._batches.values() for batch in batches]
     self._capacities = needed_capacities(model.config, all_batches, placement.num_devices)
+    self._as_many = {
+      f'songs_{split}': [of[i].notes_Nx4 for i in range(min(len(of), config.eval_samples))]
+      for split, of in songs.items()
+    }
     self._songs = {
       f'songs_{split}/{name}': value
       for split in songs
@@ -66,12 +72,17 @@ class Evaluation:
     Raises:
       Stopped: a stop was asked for meanwhile; nothing is logged.
     """
-    metrics = self.likelihood(params, interrupt)
+    likelihoods = self.likelihoods(params, interrupt)
     samples = self.samples(params, interrupt)
-    metrics |= self.sample_statistics(samples)
+    metrics = {
+      f'eval_{split}/{name}': value
+      for split, found in likelihoods.items()
+      for name, value in found.metrics().items()
+    }
+    metrics |= self.sample_statistics(samples) | self.coverage(samples)
+    self._logs.figure(step, 'calibration', reliability(likelihoods['valid'].calibrations))
     for temperature, songs in samples.items():
-      name = f'samples_t{temperature:g}'
-      self._logs.roll(step, name, songs[0], self._config.data.crop_steps)
+      self._show(step, f'samples_t{temperature:g}', songs[0])
     self._logs.write(step, metrics)
     bits = metrics['eval_valid/bits_per_note']
     density = ', '.join(
@@ -83,11 +94,16 @@ class Evaluation:
     )
     return metrics
 
-  def likelihood(self, params, interrupt: Interrupt) -> dict[str, float]:
-    """Nats a step and bits a note of each split, and nats a step of each level."""
-    metrics = {}
-    for split, batches in self._batches.items():
-      found = score_batches(
+  def _show(self, step: int, name: str, notes_Nx4: np.ndarray) -> None:
+    num_steps = self._config.data.crop_steps
+    self._logs.roll(step, name, notes_Nx4, num_steps)
+    if self._config.eval_sound:
+      self._logs.sound(step, f'{name}_sound', notes_Nx4, num_steps)
+
+  def likelihoods(self, params, interrupt: Interrupt) -> dict[str, Likelihood]:
+    """The likelihood of the crops of each split."""
+    return {
+      split: score_batches(
         self._model,
         params,
         _until_stopped(batches, interrupt),
@@ -95,12 +111,8 @@ class Evaluation:
         self._config.seed,
         self._placement,
       )
-      metrics[f'eval_{split}/nats_per_step'] = found.nats_per_step
-      metrics[f'eval_{split}/bits_per_note'] = found.bits_per_note
-      for i, nats in enumerate(found.nats_by_level):
-        part = 'value' if i == len(found.nats_by_level) - 1 else 'gate'
-        metrics[f'eval_{split}/nats_per_step/{i}_{part}'] = nats / found.num_steps
-    return metrics
+      for split, batches in self._batches.items()
+    }
 
   def samples(self, params, interrupt: Interrupt) -> dict[float, list[np.ndarray]]:
     """Sampled songs, arrays of notes, at each temperature of the config."""
@@ -126,6 +138,15 @@ class Evaluation:
       for name, value in statistics(samples).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
     return metrics
+
+  def coverage(self, samples: dict[float, list[np.ndarray]]) -> dict[str, float]:
+    """`token_coverage` of samples at each temperature, and of as many songs beside them."""
+    sets = self._as_many | {f'samples_t{t:g}': notes for t, notes in samples.items()}
+    num_steps, codec = self._config.data.crop_steps, self._model.config.codec
+    return {
+      f'{name}/token_coverage': token_coverage(notes, num_steps, codec)
+      for name, notes in sets.items()
+    }
 
 
 def _until_stopped(batches: list[Crop], interrupt: Interrupt) -> Iterator[Crop]:

@@ -1,21 +1,29 @@
 """What a run tells of itself: metrics.jsonl, TensorBoard, and lines on the screen."""
 
 import contextlib
+import io
 import json
 import time
+from typing import IO
 
 import numpy as np
 from etils import epath
+from matplotlib.figure import Figure
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import directory_check
 
 from fractaljax.data.bucket import is_bucket
 from fractaljax.distributed import is_first
+from fractaljax.music.notes import Song
 from fractaljax.music.pictures import roll_image, save_roll
+from fractaljax.music.sound import SAMPLE_RATE, as_wav, synthesise
 from fractaljax.training import run_dir
 from fractaljax.training.score import SCORE
+
+RGBA = 4  # colour channels of what matplotlib writes, as TensorBoard counts them
 
 
 class Logs:
@@ -62,10 +70,37 @@ class Logs:
     if not self._writes:
       return
     self._show(step, summary.image(name, roll_image(notes_Nx4, num_steps), dataformats='HWC'))
+    with self._picture(step, name) as file:
+      save_roll(notes_Nx4, num_steps, file, title=f'step {step}')
+
+  def figure(self, step: int, name: str, figure: Figure) -> None:
+    """Shows a figure, on TensorBoard and in the folder `pictures`."""
+    if not self._writes:
+      return
+    with io.BytesIO() as buffer:
+      figure.savefig(buffer, format='png')
+      encoded = buffer.getvalue()
+    width, height = figure.canvas.get_width_height()
+    image = Summary.Image(height=height, width=width, colorspace=RGBA, encoded_image_string=encoded)
+    self._show(step, Summary(value=[Summary.Value(tag=name, image=image)]))
+    with self._picture(step, name) as file:
+      file.write(encoded)
+
+  def sound(self, step: int, name: str, notes_Nx4: np.ndarray, num_steps: int) -> None:
+    """Lets TensorBoard play notes, at the tempo that songs have by default."""
+    if not self._writes:
+      return
+    wave_S = synthesise(Song(notes_Nx4, num_steps))
+    audio = Summary.Audio(
+      sample_rate=SAMPLE_RATE, num_channels=1, length_frames=len(wave_S),
+      encoded_audio_string=as_wav(wave_S), content_type='audio/wav',
+    )  # fmt: skip
+    self._show(step, Summary(value=[Summary.Value(tag=name, audio=audio)]))
+
+  def _picture(self, step: int, name: str) -> IO[bytes]:
     folder = self._workdir / 'pictures'
     folder.mkdir(exist_ok=True)
-    with (folder / f'{step:07d}_{name}.png').open('wb') as file:
-      save_roll(notes_Nx4, num_steps, file, title=f'step {step}')
+    return (folder / f'{step:07d}_{name}.png').open('wb')
 
   def _show(self, step: int, content) -> None:
     self._board.write_event(Event(wall_time=time.time(), step=step, summary=content))

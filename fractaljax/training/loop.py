@@ -30,6 +30,7 @@ from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
+from fractaljax.training.watched import WatchedStep
 
 
 def train(
@@ -69,7 +70,13 @@ def train(
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints(workdir, config)))
     state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
     say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
-    step_function = _jit_step(config, model, optimizer, placement, state)
+    step_function = WatchedStep(
+      _jit_step(config, model, optimizer, placement, state),
+      optimizer,
+      make_schedule(config.optimizer, config.num_steps),
+      state.params,
+      batches,
+    )
     step = int(state.step)
     logs = stack.enter_context(Logs(workdir, step, checkpoints.is_evaluated(step)))
     evaluation = Evaluation(config, model, songs, placement, logs)
@@ -90,11 +97,12 @@ def _loop(
   """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
   start, last = int(state.step), config.num_steps
   schedule = make_schedule(config.optimizer, last)
-  meter = Meter(config.log_every, config.data.batch_size, config.optimizer.max_skipped, schedule)
+  settings = config.optimizer.max_skipped, schedule, config.optimizer.clip_norm
+  meter = Meter(config.log_every, config.data.batch_size, *settings)
   bar = tqdm(total=last, initial=start, unit='step', dynamic_ncols=True, disable=not is_first())
 
   def log(step, metrics):
-    logs.write(step, metrics)
+    logs.write(step, metrics | step_function.applied())
     bar.set_postfix_str(f'{metrics["train/bits_per_note"]:.2f} bits a note')
 
   def is_evaluated_at(step):

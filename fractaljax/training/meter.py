@@ -28,11 +28,12 @@ class Meter:
     crops: crops an update.
     max_skipped: updates in a row that may be skipped.
     learning_rate: a function of the step.
+    clip_norm: gradients of a larger norm were clipped.
   """
 
-  def __init__(self, every: int, crops: int, max_skipped: int, learning_rate):
+  def __init__(self, every: int, crops: int, max_skipped: int, learning_rate, clip_norm: float):
     self._every, self._crops, self._learning_rate = every, crops, learning_rate
-    self._max_skipped, self._in_a_row = max_skipped, 0
+    self._max_skipped, self._in_a_row, self._clip_norm = max_skipped, 0, clip_norm
     self._pending: list[dict] = []
     self._since = time.perf_counter()
 
@@ -63,6 +64,7 @@ class Meter:
         raise NotFinite(number, self._in_a_row)
     done = [metrics for metrics in read if not metrics['skipped']]
     means = {f'train/{k}': _mean([m[k] for m in done]) for k in (read[0] if read else ())}
+    means['train/clip_rate'] = _mean([m['grad_norm'] > self._clip_norm for m in done])
     means['train/skipped'] = len(read) - len(done)
     now = time.perf_counter()
     rate = len(read) / (now - self._since)

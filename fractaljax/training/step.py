@@ -47,6 +47,7 @@ def train_step(
   decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
   ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
   metrics = loss_metrics(model, losses, num_steps, num_notes(batch, model.config.codec))
+  metrics['padding'] = 1 - num_steps / batch.valid_T.size
   metrics['grad_norm'] = optax.tree.norm(grads)
   is_finite = jnp.isfinite(metrics['nats_per_step'] + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite

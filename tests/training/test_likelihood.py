@@ -9,7 +9,7 @@ from fractaljax.data import pipeline
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
-from fractaljax.music.codec import Codec
+from fractaljax.music.codec import HOLD, Codec
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.step import num_notes
 from runs import tiny_config
@@ -55,6 +55,44 @@ def test_the_score_does_not_depend_on_devices_or_room(scored):
   wide = tuple(2 * c for c in needed_capacities(model.config, batches, groups=2))
   two = score_batches(model, params, batches, wide, 0, data_parallel(jax.devices()[:2]))
   np.testing.assert_allclose(one.nats_by_level, two.nats_by_level, rtol=1e-5)
+
+
+def test_the_parts_are_what_can_be_counted_by_hand(scored):
+  # A fresh model gives each of the 34 values the same odds everywhere, 1, and to silence 297.
+  model, params, songs, batches = scored
+  capacities = needed_capacities(model.config, batches)
+  found = score_batches(model, params, batches, capacities, 0, data_parallel(jax.devices()[:1]))
+  parts = found.bits_per_note_by_part
+  assert sum(parts.values()) == pytest.approx(found.bits_per_note, rel=1e-6)
+  assert parts['loud'] == pytest.approx(np.log2(32), rel=1e-5)
+  nats = 0.0
+  for song in songs:
+    tokens_PxT = model.config.codec.encode(song.notes_Nx4, song.num_steps)
+    before_PxT = np.pad(tokens_PxT, ((0, 0), (1, 0)))[:, :-1]
+    # The cells of the patches of 8 pitches by a step, of which the empty ones cost nothing here.
+    token_Nx8, before_Nx8 = (
+      x.reshape(8, 8, -1).swapaxes(1, 2).reshape(-1, 8) for x in (tokens_PxT, before_PxT)
+    )
+    token_Nx8, before_Nx8 = (x[token_Nx8.any(axis=1)] for x in (token_Nx8, before_Nx8))
+    alone_Nx8 = (np.arange(8) == 7) & ~token_Nx8[:, :7].any(axis=1, keepdims=True)
+    hold_Nx8 = np.where(alone_Nx8, 1 / 33, 1 / 330)
+    nats_Nx8 = -np.log(np.where(token_Nx8 == HOLD, hold_Nx8, 1 - hold_Nx8))
+    nats += nats_Nx8[before_Nx8 > 0].sum()
+  assert parts['long'] == pytest.approx(nats / np.log(2) / found.num_notes, rel=1e-5)
+
+
+def test_the_real_share_of_bars_with_notes_is_counted(scored):
+  model, params, songs, batches = scored
+  capacities = needed_capacities(model.config, batches)
+  found = score_batches(model, params, batches, capacities, 0, data_parallel(jax.devices()[:1]))
+  has_notes = []
+  for song in songs:
+    tokens_PxT = model.config.codec.encode(song.notes_Nx4, -(-song.num_steps // 8) * 8)
+    has_notes.extend(tokens_PxT.reshape(64, -1, 8).any(axis=(0, 2)))
+  first = found.calibrations['0_gate']
+  num = len(has_notes)
+  assert first.bins_3xK[:, 5].tolist() == [num, num / 2, sum(has_notes)]
+  assert first.predicted == 0.5  # a fresh gate knows nothing
 
 
 def test_too_little_room_is_not_passed_over(scored):

@@ -117,11 +117,34 @@ def test_a_run_tells_of_itself(straight):
   for name in ('bits_per_note', 'nats_per_step', 'nats_per_step/0_gate', 'nats_per_step/2_value',
                'grad_norm', 'overflow/1', 'steps_per_second', 'learning_rate'):  # fmt: skip
     assert np.isfinite(training[f'train/{name}'])
+  assert 0 <= training['train/padding'] < 1
   for name in ('eval_valid/bits_per_note', 'eval_train/nats_per_step', 'songs_valid/notes_per_bar',
-               'samples_t1/notes_per_bar', 'samples_t1/pitch_std'):  # fmt: skip
+               'samples_t1/notes_per_bar', 'samples_t1/pitch_std', 'samples_t1/token_coverage',
+               'songs_valid/token_coverage', 'eval_valid/bits_per_note/loud',
+               'eval_valid/calibration_error/1_gate', 'eval_valid/entropy/2_value'):  # fmt: skip
     assert np.isfinite(evaluation[name])
-  assert [p.name for p in (workdir / 'pictures').iterdir()] == ['0000006_samples_t1.png']
+  pictures = sorted(p.name for p in (workdir / 'pictures').iterdir())
+  assert pictures == ['0000006_calibration.png', '0000006_samples_t1.png']
   assert any(p.stat().st_size > 1000 for p in (workdir / 'tensorboard').iterdir())
+
+
+def test_updates_whose_gradient_was_clipped_are_counted():
+  meter = Meter(9, 1, 9, lambda step: 0.0, clip_norm=2.0)
+  for step, norm in enumerate((1.0, 3.0, 1.9, 1.8, np.inf)):
+    meter.add(step, {'grad_norm': norm, 'skipped': float(np.isinf(norm))})
+  assert meter.flush(4)['train/clip_rate'] == 1 / 4
+
+
+def test_a_run_tells_what_it_really_applies(straight):
+  row = logged(straight[1])[0]
+  applied = {k.removeprefix('applied/'): v for k, v in row.items() if k.startswith('applied/')}
+  assert [applied[f'dropout/{i}'] for i in range(3)] == [0.1] * 3
+  assert 0.5 < applied['decayed_share'] < 1
+  assert applied['weight_decay'] == pytest.approx(0.05)
+  assert 0 < applied['transposed'] <= 1 and 0 < applied['semitones'] <= 6
+  assert 0 < applied['crop_steps'] <= 32
+  # Seven songs, and the third batch of four is drawn when the first two are told of.
+  assert applied['epochs'] == pytest.approx(3 * 4 / 7)
 
 
 def test_the_levels_add_up_to_the_whole(straight):
