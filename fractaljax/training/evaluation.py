@@ -84,13 +84,14 @@ class Evaluation:
     for temperature, songs in samples.items():
       self._show(step, f'samples_t{temperature:g}', songs[0])
     self._logs.write(step, metrics)
-    bits = metrics['eval_valid/bits_per_note']
-    density = ', '.join(
-      f'{metrics[f"samples_t{t:g}/notes_per_bar"]:.1f} at temperature {t:g}' for t in samples
+    bits, nats = (metrics[f'eval_valid/{name}'] for name in ('bits_per_note', 'nats_per_step'))
+    density = ''.join(
+      f', samples at temperature {t:g} {metrics[f"samples_t{t:g}/notes_per_bar"]:.1f}'
+      for t in samples
     )
     say(
-      f'step {step}: valid {bits:.2f} bits a note; notes a bar: songs '
-      f'{metrics["songs_valid/notes_per_bar"]:.1f}, samples {density}'
+      f'step {step}: valid {bits:.2f} bits a note, {nats:.3f} nats a step; notes a bar: songs '
+      f'{metrics["songs_valid/notes_per_bar"]:.1f}{density}'
     )
     return metrics
 
