@@ -11,31 +11,31 @@ from ml_collections import ConfigDict
 
 from fractaljax.config import base
 
-# Updates at most, steps in a crop, dropout
-EVALUATIONS = 12
+EVALUATIONS = 12  # in a run
+# Updates at most, steps in a crop, dropout, semitones
 DATASETS = {
-  'jsb': (4_000, 64, 0.2),
-  'nottingham': (6_000, 128, 0.1),
-  'musedata': (6_000, 128, 0.05),
-  'piano_midi': (6_000, 128, 0.1),
+  'jsb': (6_000, 64, 0.1, (-5, 6)),
+  'nottingham': (8_000, 128, 0.05, (0, 0)),
+  'musedata': (8_000, 128, 0.0, (0, 0)),
+  'piano_midi': (8_000, 128, 0.1, (-5, 6)),
 }
 
 
 def get_config(dataset: str = 'jsb') -> ConfigDict:
   config = base()
-  config.num_steps, config.data.crop_steps, config.model.dropout = DATASETS[dataset]
-  config.data.batch_size = 512 // config.data.crop_steps
-  config.data.transpose = (0, 0)
+  config.num_steps, crop_steps, dropout, config.data.transpose = DATASETS[dataset]
+  config.data.crop_steps, config.data.batch_size = crop_steps, 512 // crop_steps
   model = config.model
+  model.dropout = dropout
   model.codec, model.low_pitch, model.num_pitches = 'binary', 21, 88
   model.patches = ((88, 1), (11, 1), (1, 1))
   model.generators = ('ar', 'ar', 'ar')
   model.widths, model.depths, model.heads = (160, 96, 64), (3, 2, 1), (5, 3, 2)
   model.capacities = (1.0, 0.5)
   model.iterations = (1, 1, 1)
-  model.span = config.data.crop_steps
+  model.span = crop_steps
   model.halo, model.halo_pitches = 16, 12
-  config.optimizer.learning_rate = 2e-3
+  config.optimizer.learning_rate = 3e-3
   config.optimizer.ema_decay = 0.998
   config.eval_crops = 64
   config.eval_temperatures = ()
