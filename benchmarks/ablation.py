@@ -1,32 +1,23 @@
 """What each part of the model is worth: the same training with one part changed.
 
 Trains every variant on the same crops of one polyphonic benchmark for the same number of updates,
-and scores the valid sequences whole. One JSON line a variant, with the CPU seconds of an update.
+and scores the valid sequences whole. One JSON line a variant, with the FLOPs (XLA's count) and the
+CPU seconds of an update.
 
-python -m benchmarks.ablation --dataset=jsb --updates=400
+python -m benchmarks.ablation --dataset=jsb --data=runs/jsb/songs --updates=400
 """
 
-import functools
-import itertools
-import time
 from unittest import mock
 
-import jax
-import numpy as np
 from absl import flags
-from tqdm import tqdm
 
-from benchmarks import setting
+from benchmarks import setting, variant
 from configs import polyphonic
 from fractaljax import command
-from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
-from fractaljax.mesh import data_parallel
 from fractaljax.model import split
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import num_parameters
-from fractaljax.training.likelihood import needed_capacities, score_batches
-from fractaljax.training.optimizer import make_optimizer
 
 VARIANTS = {
   'as it is': {},
@@ -64,35 +55,12 @@ def run(name: str):
   config = polyphonic.get_config(_DATASET.value)
   config.model.update(VARIANTS[name])
   config.optimizer.ema_decay = 0.99
-  model, placement = setting.build(config), data_parallel(jax.devices()[:1])
-  optimizer = make_optimizer(config.optimizer, _UPDATES.value)
-  data, c = config.data, model.config
-  stream = pipeline.training_batches(
-    Songs(setting.DATA.value, 'train'), c.codec, data.batch_size, data.crop_steps, c.halo,
-    data.transpose, c.attributes, config.seed,
-  )  # fmt: skip
-  first = next(stream)
-  state = setting.initial_state(model, optimizer, first)
-  program = (
-    setting.update(model, optimizer, config.optimizer.ema_decay).lower(state, first).compile()
-  )
-  spent = []
-  for batch in tqdm(itertools.islice(stream, _UPDATES.value), name, total=_UPDATES.value):
-    began = time.process_time()
-    state, _ = jax.block_until_ready(program(state, batch))
-    spent.append(time.process_time() - began)
-  valid = Songs(setting.DATA.value, 'valid')
-  batches = functools.partial(
-    pipeline.whole_songs, valid, c.codec, data.crop_steps, 1, c.halo, c.attributes
-  )
-  found = score_batches(
-    model, state.ema, batches(), needed_capacities(c, batches()), config.seed, placement
-  )
+  trained, cost = variant.train(config, name, _UPDATES.value)
+  found = trained.score(Songs(setting.DATA.value, 'valid'))
   setting.report(
     benchmark='ablation', dataset=_DATASET.value, variant=name, valid=found.nats_per_step,
     by_level=[round(nats / found.num_steps, 4) for nats in found.nats_by_level],
-    updates=_UPDATES.value, cpu_seconds=float(np.median(spent)),
-    parameters=num_parameters(state.params), seed=config.seed,
+    **cost._asdict(), parameters=num_parameters(trained.params), seed=config.seed,
   )  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""A short training in memory, for benchmarks that compare variants of a model on one budget."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import trange
+
+from benchmarks import setting
+from fractaljax.data import pipeline
+from fractaljax.data.in_c import read_songs
+from fractaljax.mesh import data_parallel
+from fractaljax.training.optimizer import make_optimizer
+from fractaljax.training.trained import Trained
+
+
+class Cost(NamedTuple):
+  """What a training took.
+
+  Attributes:
+    updates: how many.
+    gflop: of an update, by XLA's count.
+    cpu_seconds: of an update, the median.
+  """
+
+  updates: int
+  gflop: float
+  cpu_seconds: float
+
+
+def train(
+  config: ConfigDict, name: str, updates: int = 0, gflop: float = 0.0
+) -> tuple[Trained, Cost]:
+  """Trains for a number of updates, or for as many as `gflop` pay for; the learning rate anneals.
+
+  The songs are those at --data.
+  """
+  placement, model = data_parallel(jax.devices()[:1]), setting.build(config)
+  stream = _stream(config, model.config)
+  first = next(stream)
+  cost = setting.compiled_update(config, first).cost_analysis()['flops'] / 1e9
+  updates = updates or max(1, round(gflop / cost))
+  optimizer = make_optimizer(config.optimizer, updates)
+  state = setting.initial_state(model, optimizer, first)
+  step = setting.update(model, optimizer, config.optimizer.ema_decay)
+  spent = []
+  for _ in trange(updates, desc=name, unit='step'):
+    batch, began = next(stream), time.process_time()
+    state, _ = jax.block_until_ready(step(state, batch))
+    spent.append(time.process_time() - began)
+  trained = Trained(config, model, state.ema, updates, placement)
+  return trained, Cost(updates, cost, float(np.median(spent)))
+
+
+def _stream(config: ConfigDict, model):
+  data = config.data
+  return pipeline.training_batches(
+    read_songs(setting.DATA.value, 'train', data.in_c), model.codec, data.batch_size,
+    data.crop_steps, model.halo, data.transpose, model.attributes, config.seed,
+  )  # fmt: skip
