@@ -32,7 +32,7 @@ VARIANTS = {
   },
   'four levels: bars of 4 steps first': {
     'patches': ((88, 4), (88, 1), (11, 1), (1, 1)), 'generators': ('ar',) * 4,
-    'capacities': (1.0, 1.0, 0.5), 'widths': (160, 160, 96, 64), 'depths': (2, 2, 2, 1),
+    'capacities': (1.0, 1.0, 0.36), 'widths': (160, 160, 96, 64), 'depths': (2, 2, 2, 1),
     'heads': (5, 5, 3, 2), 'iterations': (1,) * 4,
   },
   'no QK-norm': {'qk_norm': False},
