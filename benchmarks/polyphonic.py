@@ -85,8 +85,10 @@ def main(_):
     deadline.daemon = True
     deadline.start()
     train(config, str(workdir), interrupt=interrupt)
+    minutes = (time.perf_counter() - began) / 60
+    if interrupt.requested and minutes < _MINUTES.value:
+      return
     deadline.cancel()
-  minutes = (time.perf_counter() - began) / 60
   trained = load(str(workdir), data_parallel(jax.devices()), 'best')
   scores = {}
   for split in read_splits(workdir / 'songs'):
