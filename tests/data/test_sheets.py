@@ -38,7 +38,12 @@ def with_a_pedal() -> Song:
   return Song(notes_Nx4.astype(np.int32), 400)
 
 
-@pytest.mark.parametrize('song', [*SONGS, with_a_pedal()], ids=lambda song: song.source)
+def with_notes_on_bar_lines() -> Song:
+  """Of one step, a bar from one to the next."""
+  return Song(np.array([[16 * i, 1, 60, 9] for i in range(12)], np.int32), 192)
+
+
+@pytest.mark.parametrize('song', [SONGS[4], with_a_pedal(), with_notes_on_bar_lines()])
 def test_no_note_that_sounds_is_lost_and_there_is_no_room_too_much(song):
   kept = ready([song])
   sheet, room, most = kept[0], kept.most_notes(), 0

@@ -12,7 +12,7 @@ from fractaljax.music.codec import Codec
 from fractaljax.music.crop import cut, stack
 from fractaljax.music.excerpt import Excerpt
 from fractaljax.music.grid import quantised
-from fractaljax.music.notes import Song
+from fractaljax.music.notes import ONSET, Song
 from fractaljax.music.raster import rasterise
 from models import quick_jit
 
@@ -30,9 +30,11 @@ def random_song(rng, metre) -> Song:
 
 
 def excerpts(song: Song, semitones: int) -> Excerpt:
-  """One at each of the starts, with all notes of the song and room for more."""
+  """One at each of the starts, with all notes of the song and many that last 0 steps."""
   num = len(STARTS)
-  notes_4xN = np.pad(song.notes_Nx4.T, ((0, 0), (0, 200 - len(song.notes_Nx4))))
+  notes_4xN = np.tile(song.notes_Nx4.T, 3)[:, :300] * np.array([[1], [0], [1], [1]], np.int32)
+  notes_4xN[ONSET] += 1
+  notes_4xN[:, : len(song.notes_Nx4)] = song.notes_Nx4.T
   of_song = semitones, song.num_steps, song.steps_per_bar
   return Excerpt(
     np.repeat(notes_4xN[None], num, axis=0),
