@@ -26,8 +26,8 @@ def main(_):
   config = _CONFIG.value
   batches = setting.batches(config, STEPS_A_SAVE)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = setting.initial_state(model, optimizer, batches[0])
-  step = setting.update(model, optimizer)
+  state = setting.initial_state(model, optimizer)
+  step = setting.update(model, optimizer, config.data.crop_steps)
   placement = data_parallel(jax.devices()[:1])
   steps, stalls, behind = [], [], []
   with tempfile.TemporaryDirectory() as folder:

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from benchmarks import setting
 from fractaljax import command
 from fractaljax.config import base
-from fractaljax.music.codec import Codec
-from fractaljax.music.crop import Crop, phase
+from fractaljax.music.clip import Clip
+from fractaljax.music.codec import BINARY_VELOCITY
 from fractaljax.training.optimizer import make_optimizer
 
 HIERARCHIES = {
@@ -26,6 +26,7 @@ HIERARCHIES = {
   'musical': ((8, 4), (8, 1), (4, 1), (1, 1)),
 }
 PITCHES, STEPS, BATCH, LAST = 8, 16, 16, 50
+STEPS_PER_BAR = 16
 _UPDATES = flags.DEFINE_integer('updates', 300, 'training steps of each mix', lower_bound=LAST)
 _HIERARCHIES = flags.DEFINE_list('hierarchies', list(HIERARCHIES), 'square, musical')
 
@@ -45,25 +46,32 @@ def coin_config(patches, generators):
   return config
 
 
-def coin_batch(rng: np.random.Generator, config) -> Crop:
-  """Fresh rolls, with what went before them."""
+def coin_batch(rng: np.random.Generator, config) -> Clip:
+  """Fresh rolls, with what went before them: a note of one step wherever the coin says 1."""
   model = config.model
-  step_BxT = np.broadcast_to(np.arange(STEPS, dtype=np.int32), (BATCH, STEPS))
-  cells = rng.integers(0, 2, (BATCH, PITCHES, model.halo + STEPS), dtype=np.int32)
-  codec = Codec(model.codec, model.low_pitch, model.num_pitches)
-  assert codec.num_values == 2
-  return Crop(
-    cells[:, :, model.halo :], cells[:, :, : model.halo], np.ones((BATCH, STEPS), bool),
-    phase(step_BxT, 16).astype(np.int32), step_BxT // 16, np.zeros((BATCH, 0), np.int32),
-  )  # fmt: skip
+  first = STEPS_PER_BAR - model.halo
+  shape = (BATCH, PITCHES, model.halo + STEPS)
+  fields = (
+    first + np.arange(shape[2]),
+    rng.integers(0, 2, shape),
+    model.low_pitch + np.arange(PITCHES)[:, None],
+    BINARY_VELOCITY,
+  )
+  notes_4xBxPxS = np.stack([np.broadcast_to(field, shape) for field in fields])
+  of_song = STEPS_PER_BAR, 0, STEPS_PER_BAR + STEPS, STEPS_PER_BAR
+  return Clip(
+    np.moveaxis(notes_4xBxPxS, 0, 1).reshape(BATCH, 4, -1).astype(np.int32),
+    *(np.full(BATCH, number, np.int32) for number in of_song),
+    np.zeros((BATCH, 0), np.int32),
+  )
 
 
 def nats_per_cell(patches, generators, updates: int) -> float:
   """Mean loss of the last updates."""
   config, rng = coin_config(patches, generators), np.random.default_rng(0)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = setting.initial_state(model, optimizer, coin_batch(rng, config))
-  step = setting.update(model, optimizer)
+  state = setting.initial_state(model, optimizer)
+  step = setting.update(model, optimizer, STEPS)
   losses = []
   for _ in range(updates):
     state, metrics = step(state, coin_batch(rng, config))

@@ -6,6 +6,8 @@ share of the notes of the other 6 bars (onset and pitch) that come back.
 python -m benchmarks.overfit --data=data/pop909
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 from absl import flags
@@ -14,9 +16,9 @@ from tqdm import tqdm
 
 from benchmarks import setting
 from fractaljax import command
+from fractaljax.data.pipeline import training_batches
 from fractaljax.data.records import Songs
 from fractaljax.mesh import data_parallel
-from fractaljax.music.crop import cut, stack
 from fractaljax.music.notes import DURATION, ONSET, PITCH
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
@@ -33,10 +35,13 @@ def learn(config, song, num_steps: int):
   """The model after training on the first steps of a song alone."""
   config.model.dropout = 0.0
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
-  crop = cut(song, model.config.codec, 0, num_steps, model.config.halo)
-  batch = stack([crop])
-  state = setting.initial_state(model, optimizer, batch)
-  step = setting.update(model, optimizer)
+  # A song of so many steps has one crop.
+  heard_N = song.notes_Nx4[:, ONSET] < num_steps
+  beginning = dataclasses.replace(song, notes_Nx4=song.notes_Nx4[heard_N], num_steps=num_steps)
+  c = model.config
+  batch = next(training_batches([beginning], c.codec, 1, num_steps, c.halo, (0, 0), (), 0))
+  state = setting.initial_state(model, optimizer)
+  step = setting.update(model, optimizer, num_steps)
   for _ in tqdm(range(_UPDATES.value), desc='learning'):
     state, metrics = step(state, batch)
   return model, state.params, float(metrics['bits_per_note'])

@@ -46,10 +46,10 @@ def measure(config: ConfigDict, num_devices: int, num_fsdp: int) -> dict:
   batches = setting.batches(config, _STEPS.value + 1)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   placement = make_placement(jax.devices()[:num_devices], num_fsdp)
-  state = setting.initial_state(model, optimizer, batches[0])
+  state = setting.initial_state(model, optimizer)
   where = placement.of_state(state)
   step = jax.jit(
-    functools.partial(train_step, model, optimizer, 0.99, 0, 1, placement),
+    functools.partial(train_step, model, optimizer, 0.99, 0, 1, placement, config.data.crop_steps),
     in_shardings=(where, placement.split),
     out_shardings=(where, placement.replicated),
     donate_argnums=0,

@@ -18,7 +18,7 @@ from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
-from fractaljax.music.crop import Crop
+from fractaljax.music.clip import Clip
 from fractaljax.training.optimizer import make_optimizer
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
@@ -26,7 +26,7 @@ from fractaljax.training.step import train_step
 DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
 
-def batches(config: ConfigDict, num: int) -> list[Crop]:
+def batches(config: ConfigDict, num: int) -> list[Clip]:
   """The first training batches of a config, of the songs at --data."""
   model = build_model(config.model)
   stream = pipeline.training_batches(
@@ -41,32 +41,44 @@ def build(config: ConfigDict) -> Fractal:
   return Fractal(build_model(config.model))
 
 
-def initial_state(model: Fractal, optimizer, batch: Crop) -> State:
+def initial_state(model: Fractal, optimizer) -> State:
   """A fresh state."""
-  return jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
+  return jax.jit(_initial(model, optimizer))()
 
 
-def update(model: Fractal, optimizer, ema_decay: float = 0.9):
+def state_shapes(model: Fractal, optimizer) -> State:
+  """Those of a state; nothing is computed."""
+  return jax.eval_shape(_initial(model, optimizer))
+
+
+def _initial(model: Fractal, optimizer):
+  config = model.config
+  one_patch = config.levels[0].patch[1]
+  example = pipeline.empty_batch(config.codec, one_patch, config.halo, config.attributes)
+  return functools.partial(init_state, model, optimizer, example, seed=0)
+
+
+def update(model: Fractal, optimizer, crop_steps: int, ema_decay: float = 0.9):
   """The jitted training step on one device."""
   placement = data_parallel(jax.devices()[:1])
-  step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement)
+  step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement, crop_steps)
   return jax.jit(step, donate_argnums=0)
 
 
-def prepare_step(config: ConfigDict, batch: Crop):
+def prepare_step(config: ConfigDict, batch: Clip):
   """The compiled step, its first state, and the seconds that compilation took."""
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = initial_state(model, optimizer, batch)
+  state = initial_state(model, optimizer)
   began = time.perf_counter()
-  compiled = update(model, optimizer).lower(state, batch).compile()
+  compiled = update(model, optimizer, config.data.crop_steps).lower(state, batch).compile()
   return compiled, state, time.perf_counter() - began
 
 
-def compiled_update(config: ConfigDict, batch: Crop):
+def compiled_update(config: ConfigDict, batch: Clip):
   """The compiled step of a config for batches like this one; nothing is computed."""
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
-  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), batch)
-  return update(model, optimizer).lower(state, batch).compile()
+  state = state_shapes(model, optimizer)
+  return update(model, optimizer, config.data.crop_steps).lower(state, batch).compile()
 
 
 def memory_bytes(program) -> int:

@@ -43,8 +43,8 @@ def train(
   cost = setting.compiled_update(config, first).cost_analysis()['flops'] / 1e9
   updates = updates or max(1, round(gflop / cost))
   optimizer = make_optimizer(config.optimizer, updates)
-  state = setting.initial_state(model, optimizer, first)
-  step = setting.update(model, optimizer, config.optimizer.ema_decay)
+  state = setting.initial_state(model, optimizer)
+  step = setting.update(model, optimizer, config.data.crop_steps, config.optimizer.ema_decay)
   spent = []
   for _ in trange(updates, desc=name, unit='step'):
     batch, began = next(stream), time.process_time()

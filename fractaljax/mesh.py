@@ -9,7 +9,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 
 from fractaljax.errors import UserError
-from fractaljax.music.crop import Crop
 
 AXES = ('data', 'fsdp')
 
@@ -78,8 +77,14 @@ class Placement(NamedTuple):
       check_vma=False,
     )  # fmt: skip
 
-  def place(self, share: Crop) -> Crop:
-    """The global batch of which this process has its share."""
+  def map_shares(self, function, batch):
+    """`function` of every device's share of a batch, there and then; nothing travels."""
+    return jax.shard_map(
+      function, mesh=self.mesh, in_specs=jax.P(AXES), out_specs=jax.P(AXES), check_vma=False
+    )(batch)
+
+  def place(self, share):
+    """The global batch, any tree of arrays, of which this process has its share."""
     make = jax.make_array_from_process_local_data
     return jax.tree.map(lambda x: make(self.split, x), share)
 

@@ -1,7 +1,5 @@
 """Excerpts: the crops that the fractal is given, in REMI words."""
 
-import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -11,11 +9,11 @@ import numpy as np
 from fractaljax.baselines.grammar import Frame
 from fractaljax.baselines.spelling import spell
 from fractaljax.baselines.vocabulary import BOS, EOS, MOST_PLACES, Vocabulary
-from fractaljax.data.stream import Batches
 from fractaljax.errors import UserError
+from fractaljax.music.clip import Clip
 from fractaljax.music.codec import FIRST_ONSET, SILENCE
 from fractaljax.music.crop import cut, phase
-from fractaljax.music.notes import Song
+from fractaljax.music.notes import DURATION, Song
 
 HALO = 16  # steps before an excerpt that come along, as the fractal's halo
 BUCKET = 512  # lengths are rounded up to a multiple, so that few programs are compiled
@@ -107,18 +105,17 @@ def _padded(one: Excerpt, name: str, size: int) -> np.ndarray:
   return np.pad(getattr(one, name), (0, size - int(one.length)))
 
 
-@dataclasses.dataclass(frozen=True)
-class Excerpts(Batches):
-  """The training batches of the fractal, in words; see `stream.Batches`."""
+def of_clips(vocabulary: Vocabulary, clips: Clip) -> Excerpt:
+  """A training batch of the fractal, in words."""
+  return stack([_of_clip(vocabulary, *one) for one in zip(*clips, strict=True)])
 
-  def __getitem__(self, number: int) -> Excerpt:
-    before = (self.first + number) * self.batch_size
-    drawn = [self._draw(crop) for crop in range(before, before + self.batch_size)]
-    return stack([excerpt(self._vocabulary, *one) for one in drawn])
 
-  @functools.cached_property
-  def _vocabulary(self) -> Vocabulary:
-    return Vocabulary(self.codec, self.num_steps)
+def _of_clip(
+  vocabulary: Vocabulary, notes_4xN, start, transpose, num_steps, steps_per_bar, attributes_A
+) -> Excerpt:
+  notes_Nx4 = notes_4xN.T[notes_4xN[DURATION] > 0]
+  song = Song(notes_Nx4, int(num_steps), metre=(int(steps_per_bar), 16))
+  return excerpt(vocabulary, song, int(start), int(transpose))
 
 
 def windows(vocabulary: Vocabulary, songs: Sequence[Song]) -> Iterator[Excerpt]:

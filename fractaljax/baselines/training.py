@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 from fractaljax.baselines.budget import Budget
 from fractaljax.baselines.config import TransformerConfig, build
-from fractaljax.baselines.excerpts import HALO, Excerpt, Excerpts, batched, some, windows
+from fractaljax.baselines.excerpts import HALO, Excerpt, batched, of_clips, some, windows
 from fractaljax.baselines.folder import claim
 from fractaljax.baselines.likelihood import score_batches
 from fractaljax.baselines.step import init_state, update
 from fractaljax.baselines.transformer import Transformer
-from fractaljax.data.cached import Cached
+from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.data.stream import Stream
 from fractaljax.distributed import say
@@ -70,12 +70,10 @@ def train(config: ConfigDict, workdir: str, interrupt: Interrupt) -> State:
 
 
 def _stream(config: ConfigDict, model: TransformerConfig, songs) -> Stream:
-  codec, num_steps = model.vocabulary.codec, model.vocabulary.num_steps
-  batches = Excerpts(
-    Cached(songs), codec, config.data.batch_size, num_steps, HALO, tuple(config.data.transpose),
-    attributes=(), seed=config.seed, process_index=0, process_count=1,
-  )  # fmt: skip
-  return Stream(batches, workers=0)
+  codec, num_steps, data = model.vocabulary.codec, model.vocabulary.num_steps, config.data
+  return pipeline.training_batches(
+    songs, codec, data.batch_size, num_steps, HALO, data.transpose, (), config.seed
+  )
 
 
 def _start_or_resume(config, model, batches: Stream, checkpoints) -> tuple[State, float]:
@@ -96,8 +94,9 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
   """Updates until the time is over or a stop is asked for; in the end the state is saved."""
   config, budget, step, metrics = run.config, run.budget, int(state.step), None
   advance = jax.jit(functools.partial(update, config, run.model), donate_argnums=0)
-  batch_size, max_skipped = config.data.batch_size, config.optimizer.max_skipped
-  meter = Meter(config.log_every, batch_size, max_skipped, functools.partial(_rate, config, budget))
+  rate = functools.partial(_rate, config, budget)
+  settings = config.optimizer.max_skipped, rate, config.optimizer.clip_norm
+  meter = Meter(config.log_every, config.data.batch_size, *settings)
   bar = tqdm(total=1.0, bar_format='{percentage:3.0f}%|{bar}| {elapsed}{postfix}')
 
   def log(step, means):
@@ -109,7 +108,8 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
     stop = budget.is_over or interrupt.requested
     while not stop:
       before = metrics
-      state, metrics = advance(state, next(run.batches), budget.share)
+      batch = of_clips(run.model.config.vocabulary, next(run.batches))
+      state, metrics = advance(state, batch, budget.share)
       step += 1
       jax.block_until_ready(before)  # one update ahead at most, or the time would not be its own
       budget.spend()

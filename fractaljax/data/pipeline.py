@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fractaljax.data.cached import Cached
-from fractaljax.data.stream import Batches, Stream
+from fractaljax.data.sheets import Sheets
+from fractaljax.data.stream import Blocks, Stream
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop, cut, stack
 from fractaljax.music.notes import Song
@@ -28,7 +28,9 @@ def training_batches(
 
   Every song comes once an epoch, in a new order each time; of a song a random stretch that begins
   on a bar line, moved by a random interval that keeps its notes within the codec's pitches. The
-  crops of a global batch are dealt out to the processes in turn.
+  crops of a global batch are dealt out to the processes in turn. They come as `Clip`s, with room
+  for the notes of the fullest crop that there can be: all songs are read once to know it, and it is
+  the same in every process.
 
   Args:
     songs: random access to the songs.
@@ -40,15 +42,11 @@ def training_batches(
     attributes: names of the global attributes to give.
     seed: of everything random.
     process_index, process_count: which share of the crops is this process's.
-    workers: processes that cut the crops; 0 = threads of this one. They need parsed absl flags.
+    workers: processes that cut the crops; 0 = a thread of this one. They need parsed absl flags.
   """
-  return Stream(
-    Batches(
-      Cached(songs), codec, batch_size, num_steps, halo, tuple(transpose), attributes, seed,
-      process_index, process_count,
-    ),
-    workers,
-  )  # fmt: skip
+  sheets = Sheets(songs, codec, num_steps, halo, tuple(transpose), attributes)
+  blocks = Blocks(sheets, sheets.most_notes(), seed, process_index, process_count)
+  return Stream(blocks, batch_size, workers)
 
 
 def windows(

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import grain
 import numpy as np
 
-from fractaljax.music.codec import Codec
-from fractaljax.music.crop import Crop, cut_all, transpose_range
-from fractaljax.music.notes import Song
+from fractaljax.data.sheets import Sheets
+from fractaljax.music.clip import Clip
 
-NUM_BATCHES = 10**12  # endless for any run
+NUM_BLOCKS = 10**12  # endless for any run
+BLOCK_CROPS = 256
 
 
 class Epoch(NamedTuple):
@@ -39,90 +39,100 @@ class Drawn(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Batches(Sequence[Crop]):
-  """The batches of one process by number, from `first` on; see `pipeline.training_batches`.
+class Blocks(Sequence[Clip]):
+  """The clips of one process in blocks of a size; see `pipeline.training_batches`.
 
   The crops of all processes have one numbering. Crop c is of epoch c // N, at place c % N, and
   belongs to process c % process_count: how many processes there are changes no crop, and every song
   comes once an epoch, whether or not their number divides N.
+
+  Attributes:
+    sheets: the songs.
+    max_notes: room for the notes of a crop.
+    seed: of everything random.
+    process_index, process_count: which share of the crops is this process's.
+    first: the first of its crops in the first block.
+    size: crops in a block.
   """
 
-  songs: Sequence[Song]
-  codec: Codec
-  batch_size: int
-  num_steps: int
-  halo: int
-  transpose: tuple[int, int]
-  attributes: tuple[str, ...]
+  sheets: Sheets
+  max_notes: int
   seed: int
   process_index: int
   process_count: int
   first: int = 0
+  size: int = 1
 
   def __len__(self) -> int:
-    return NUM_BATCHES
+    return NUM_BLOCKS
 
-  def __getitem__(self, number: int) -> Crop:
-    before = (self.first + number) * self.batch_size
-    crops = range(before, before + self.batch_size)
-    drawn = [self._draw(crop * self.process_count + self.process_index) for crop in crops]
-    song_B, start_B, shift_B = zip(*drawn, strict=True)
-    return cut_all(song_B, self.codec, start_B, self.num_steps, self.halo, shift_B, self.attributes)
+  def __getitem__(self, number: int) -> Clip:
+    before = self.first + number * self.size
+    notes_Bx4xN = np.zeros((self.size, 4, self.max_notes), np.int32)
+    drawn, ids_B = [], []
+    for crop, notes_4xN in enumerate(notes_Bx4xN, before):
+      index, bar, semitones = self._draw(crop)
+      sheet = self.sheets[index]
+      found_4xN = self.sheets.notes(sheet, bar, self.max_notes)
+      notes_4xN[:, : found_4xN.shape[1]] = found_4xN
+      per_bar = sheet.song.steps_per_bar
+      drawn.append((bar * per_bar, semitones, sheet.song.num_steps, per_bar))
+      ids_B.append(self.sheets.attributes(index, semitones))
+    return Clip(notes_Bx4xN, *np.array(drawn, np.int32).T, np.stack(ids_B))
 
   def drawn(self, first: int, end: int) -> list[Drawn]:
     """What is drawn for crops of this process, by their number in it."""
-    mine = [
-      self._draw(crop * self.process_count + self.process_index) for crop in range(first, end)
-    ]
-    return [
-      Drawn(shift, min(self.num_steps, song.num_steps - start)) for song, start, shift in mine
-    ]
+    return [self._tell(*self._draw(crop)) for crop in range(first, end)]
 
-  def _draw(self, crop: int) -> tuple[Song, int, int]:
-    """The song, first step and interval of a crop."""
-    num_songs = len(self.songs)
-    number, place = divmod(crop, num_songs)
-    epoch = draw_epoch(self.seed, number, num_songs)
-    song = self.songs[int(epoch.song_N[place])]
-    num_starts = max(0, -(-(song.num_steps - self.num_steps) // song.steps_per_bar)) + 1
-    start = int(epoch.start_N[place] * num_starts) * song.steps_per_bar
-    shifts = transpose_range(song, self.codec, *self.transpose)
-    return song, start, shifts[int(epoch.shift_N[place] * len(shifts))]
+  def _tell(self, index: int, bar: int, semitones: int) -> Drawn:
+    song, num_steps = self.sheets[index].song, self.sheets.num_steps
+    return Drawn(semitones, min(num_steps, song.num_steps - bar * song.steps_per_bar))
+
+  def _draw(self, crop: int) -> tuple[int, int, int]:
+    """Of a crop of this process: the number of its song, its first bar and its interval."""
+    number = crop * self.process_count + self.process_index
+    epoch_number, place = divmod(number, len(self.sheets))
+    epoch = draw_epoch(self.seed, epoch_number, len(self.sheets))
+    index = int(epoch.song_N[place])
+    sheet = self.sheets[index]
+    bar = int(epoch.start_N[place] * len(sheet.stretch_Kx2))
+    return index, bar, sheet.shifts[int(epoch.shift_N[place] * len(sheet.shifts))]
 
 
-class Stream(Iterator[Crop]):
-  """Runs through batches, prepared ahead by threads or processes; can be stopped and resumed.
+class Stream(Iterator[Clip]):
+  """Runs through batches, prepared ahead by a thread or processes; can be stopped and resumed.
 
   Args:
-    batches: by number.
-    workers: processes; 0 = threads of this one.
+    blocks: of the clips.
+    batch_size: clips in a batch.
+    workers: processes; 0 = a thread of this one.
   """
 
-  def __init__(self, batches: Batches, workers: int):
-    self._batches, self._workers = batches, workers
+  def __init__(self, blocks: Blocks, batch_size: int, workers: int):
+    self._blocks, self._batch_size, self._workers = blocks, batch_size, workers
     self._next, self._iterator = 0, None
 
-  def __next__(self) -> Crop:
+  def __next__(self) -> Clip:
     if self._iterator is None:
       self._iterator = self._from(self._next)
     batch = next(self._iterator)
     self._next += 1
     return batch
 
-  def batch(self, number: int) -> Crop:
+  def batch(self, number: int) -> Clip:
     """The batch with a number, counted from 0; the stream stays where it is."""
-    return self._batches[number]
+    return self._blocks_from(number, self._batch_size)[0]
 
   def newest(self, num: int) -> list[Drawn]:
     """What was drawn for the newest `num` crops that were given, as far as there are so many."""
-    end = self._next * self._batches.batch_size
-    return self._batches.drawn(max(0, end - num), end)
+    end = self._next * self._batch_size
+    return self._blocks.drawn(max(0, end - num), end)
 
   @property
   def epochs(self) -> float:
     """How often each song was used, by all processes."""
-    crops = self._next * self._batches.batch_size * self._batches.process_count
-    return crops / len(self._batches.songs)
+    crops = self._next * self._batch_size * self._blocks.process_count
+    return crops / len(self._blocks.sheets)
 
   def get_state(self) -> dict[str, int]:
     """Where it is: the same whatever the number of workers."""
@@ -132,11 +142,18 @@ class Stream(Iterator[Crop]):
     """Goes on from there."""
     self._next, self._iterator = state['next_index'], None
 
-  def _from(self, first: int) -> Iterator[Crop]:
-    dataset = grain.MapDataset.source(dataclasses.replace(self._batches, first=first))
-    threads = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
-    dataset = dataset.to_iter_dataset(threads)
+  def _blocks_from(self, number: int, size: int) -> Blocks:
+    return dataclasses.replace(self._blocks, first=number * self._batch_size, size=size)
+
+  def _from(self, first: int) -> Iterator[Clip]:
+    # To hand over a block costs more than to fill a small batch: one has as many as fit.
+    num = max(1, BLOCK_CROPS // self._batch_size)
+    dataset = grain.MapDataset.source(self._blocks_from(first, num * self._batch_size))
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+    dataset = dataset.to_iter_dataset(ahead)
     if self._workers:
-      options = grain.MultiprocessingOptions(self._workers, per_worker_buffer_size=4)
+      options = grain.MultiprocessingOptions(self._workers, per_worker_buffer_size=1)
       dataset = dataset.mp_prefetch(options)
-    return iter(dataset)
+    for block in dataset:
+      for i in range(0, len(block.start), self._batch_size):
+        yield Clip(*(field_B[i : i + self._batch_size] for field_B in block))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -70,23 +69,16 @@ class Codec:
     Returns:
       tokens_PxT, uint8: every id of every codec fits, those of `unknown` and `outside` too.
     """
-    return self.encode_all([np.asarray(notes_Nx4).reshape(-1, 4)], num_steps)[0]
-
-  def encode_all(self, notes_B: Sequence[np.ndarray], num_steps: int) -> np.ndarray:
-    """Writes the notes of each song into a roll of its own, see `encode`; tokens_BxPxT."""
-    tokens_BxPxT = np.zeros((len(notes_B), self.num_pitches, num_steps), np.uint8)
-    song_N = np.repeat(np.arange(len(notes_B)), [len(notes_Nx4) for notes_Nx4 in notes_B])
-    onset_N, duration_N, pitch_N, velocity_N = np.concatenate(
-      [notes_Nx4.T for notes_Nx4 in notes_B], axis=1, dtype=np.int64
-    )
+    tokens_PxT = np.zeros((self.num_pitches, num_steps), np.uint8)
+    onset_N, duration_N, pitch_N, velocity_N = np.asarray(notes_Nx4, np.int64).reshape(-1, 4).T
     row_N = pitch_N - self.low
     start_N, end_N = np.maximum(onset_N, 0), np.minimum(onset_N + duration_N, num_steps)
     heard_N = np.flatnonzero((row_N >= 0) & (row_N < self.num_pitches) & (start_N < end_N))
-    song_N, onset_N, row_N, velocity_N, start_N, end_N = (
-      x[heard_N] for x in (song_N, onset_N, row_N, velocity_N, start_N, end_N)
+    onset_N, row_N, velocity_N, start_N, end_N = (
+      x[heard_N] for x in (onset_N, row_N, velocity_N, start_N, end_N)
     )
-    flat_C = tokens_BxPxT.reshape(-1)
-    first_N = (song_N * self.num_pitches + row_N) * num_steps + start_N
+    flat_C = tokens_PxT.reshape(-1)
+    first_N = row_N * num_steps + start_N
     length_N = end_N - start_N
     # The flat indices of all cells of all notes: each note's first, counted up along its length.
     before_N = np.cumsum(length_N) - length_N
@@ -97,7 +89,7 @@ class Codec:
       flat_C[first_N[struck_N]] = onset_token(velocity_N[struck_N])
     else:
       flat_C[cell_C] = np.repeat(velocity_N, length_N) if self.name == 'velocity' else 1
-    return tokens_BxPxT
+    return tokens_PxT
 
   def decode(self, tokens_PxT: np.ndarray) -> np.ndarray:
     """Reads the notes of a roll; `unknown`, `outside` and a hold with no note before it are silent.

@@ -8,7 +8,7 @@ import numpy as np
 
 from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.codec import SILENCE, Codec
-from fractaljax.music.notes import DURATION, ONSET, PITCH, Song
+from fractaljax.music.notes import PITCH, Song
 
 
 class Crop(NamedTuple):
@@ -38,11 +38,10 @@ NUM_PHASES = 44
 
 def phase(step_T: np.ndarray, steps_per_bar: np.ndarray | int) -> np.ndarray:
   """Place in the bar of each step (counted from the song's start), an id in [0, NUM_PHASES)."""
-  place_T = step_T % steps_per_bar
-  other_T = 28 + place_T * 16 // steps_per_bar
-  return np.where(
-    steps_per_bar == 16, place_T, np.where(steps_per_bar == 12, 16 + place_T, other_T)
-  )
+  # Arithmetic alone, for arrays of NumPy and of JAX.
+  is_16, is_12 = steps_per_bar == 16, steps_per_bar == 12
+  place_T = step_T % steps_per_bar * (16 - 4 * is_12) // steps_per_bar
+  return (place_T + 28 - 28 * is_16 - 12 * is_12).astype(step_T.dtype)
 
 
 def cut(
@@ -67,53 +66,19 @@ def cut(
     transpose: semitones added to every pitch; notes that leave the codec's pitches are dropped.
     attributes: names for `attributes_A`, taken from the whole song after transposition.
   """
-  batch = cut_all([song], codec, [start_step], num_steps, halo, [transpose], attributes)
-  return Crop(*(field_B[0] for field_B in batch))
-
-
-def cut_all(
-  song_B: Sequence[Song],
-  codec: Codec,
-  start_B: Sequence[int],
-  num_steps: int,
-  halo: int,
-  transpose_B: Sequence[int],
-  attributes: tuple[str, ...] = (),
-) -> Crop:
-  """A batch of crops, one of each song; see `cut`."""
-  size = halo + num_steps
-  moved_B = [
-    _moved(song.notes_Nx4, start - halo, size, semitones)
-    for song, start, semitones in zip(song_B, start_B, transpose_B, strict=True)
-  ]
-  tokens_BxPxS = codec.encode_all(moved_B, size)
-  for tokens_PxS, song, start in zip(tokens_BxPxS, song_B, start_B, strict=True):
-    tokens_PxS[:, : max(halo - start, 0)] = codec.outside
-    tokens_PxS[:, max(halo + song.num_steps - start, 0) :] = SILENCE
-  step_BxT = np.asarray(start_B, np.int32)[:, None] + np.arange(num_steps, dtype=np.int32)
-  per_bar_B = np.array([song.steps_per_bar for song in song_B], np.int32)
-  ids_BxA = np.zeros((len(song_B), len(attributes)), np.int32)
-  if attributes:
-    for ids_A, song, semitones in zip(ids_BxA, song_B, transpose_B, strict=True):
-      ids_A[:] = attribute_ids(transposed(song, semitones), attributes)
+  moved_Nx4 = song.notes_Nx4 + np.array([halo - start_step, 0, transpose, 0], np.int32)
+  tokens_PxS = codec.encode(moved_Nx4, halo + num_steps)
+  tokens_PxS[:, : max(halo - start_step, 0)] = codec.outside
+  tokens_PxS[:, max(halo + song.num_steps - start_step, 0) :] = SILENCE
+  step_T = start_step + np.arange(num_steps, dtype=np.int32)
   return Crop(
-    tokens_PxT=tokens_BxPxS[:, :, halo:],
-    left_PxH=tokens_BxPxS[:, :, :halo],
-    valid_T=step_BxT < np.array([[song.num_steps] for song in song_B]),
-    phase_T=phase(step_BxT, per_bar_B[:, None]),
-    bar_T=step_BxT // per_bar_B[:, None],
-    attributes_A=ids_BxA,
+    tokens_PxT=tokens_PxS[:, halo:],
+    left_PxH=tokens_PxS[:, :halo],
+    valid_T=step_T < song.num_steps,
+    phase_T=phase(step_T, song.steps_per_bar),
+    bar_T=step_T // song.steps_per_bar,
+    attributes_A=attribute_ids(transposed(song, transpose), attributes),
   )
-
-
-def _moved(notes_Nx4: np.ndarray, first: int, num_steps: int, semitones: int) -> np.ndarray:
-  """The notes that may sound in steps first .. first + num_steps - 1, counted from there."""
-  onset_N = notes_Nx4[:, ONSET]
-  heard_N = (onset_N < first + num_steps) & (onset_N + notes_Nx4[:, DURATION] > first)
-  notes_4xN = notes_Nx4.T[:, heard_N]
-  notes_4xN[ONSET] -= first
-  notes_4xN[PITCH] += semitones
-  return notes_4xN.T
 
 
 def stack(crops: Sequence[Crop]) -> Crop:

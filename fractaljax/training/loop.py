@@ -191,9 +191,10 @@ def _start_or_resume(
 def _jit_step(config: ConfigDict, model: Fractal, optimizer, placement: Placement, state: State):
   """`train_step` as one program: the state where it lies, the batch divided among the devices."""
   settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  crop_steps = config.data.crop_steps
   where = placement.of_state(state)
   return jax.jit(
-    functools.partial(train_step, model, optimizer, *settings, placement),
+    functools.partial(train_step, model, optimizer, *settings, placement, crop_steps),
     in_shardings=(where, placement.split),
     out_shardings=(where, placement.replicated),
     donate_argnums=0,

@@ -6,8 +6,10 @@ import optax
 
 from fractaljax.mesh import AXES, Placement, summed_parts, whole_params
 from fractaljax.model.fractal import Fractal, LevelLoss
+from fractaljax.music.clip import Clip
 from fractaljax.music.codec import FIRST_ONSET, Codec
 from fractaljax.music.crop import Crop
+from fractaljax.music.raster import rasterise
 from fractaljax.training.state import State
 
 
@@ -18,8 +20,9 @@ def train_step(
   seed: int,
   accumulate: int,
   placement: Placement,
+  crop_steps: int,
   state: State,
-  batch: Crop,
+  clips: Clip,
 ) -> tuple[State, dict]:
   """One update; jit it with all but the last two arguments bound and the state donated.
 
@@ -31,12 +34,14 @@ def train_step(
     seed: of masks and dropout, with the state's step.
     accumulate: parts of each device's share that are taken one after another, to save memory.
     placement: of the devices.
+    crop_steps: T of the crops.
     state: the state before.
-    batch: B crops, B a multiple of devices x accumulate.
+    clips: B of them, B a multiple of devices x accumulate.
 
   Returns:
     the state after and the metrics, scalars still on the device.
   """
+  batch = _rasterised(model, placement, crop_steps, clips)
   rng = jax.random.fold_in(jax.random.key(seed), state.step)
   losses, grads = _losses_and_grads(model, placement, accumulate, state.params, batch, rng)
   num_steps = jnp.maximum(batch.valid_T.sum(), 1)
@@ -80,6 +85,11 @@ def score(
     return jax.lax.psum(losses, AXES)
 
   return placement.on_shares(share, specs, jax.P())(params, batch, rng)
+
+
+def _rasterised(model: Fractal, placement: Placement, crop_steps: int, clips: Clip) -> Crop:
+  codec, halo = model.config.codec, model.config.halo
+  return placement.map_shares(lambda share: rasterise(share, codec, crop_steps, halo), clips)
 
 
 def _losses_and_grads(model: Fractal, placement: Placement, accumulate: int, params, batch, rng):

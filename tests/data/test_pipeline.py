@@ -10,7 +10,7 @@ from absl import flags
 from fractaljax.data import pipeline
 from fractaljax.music import corpus
 from fractaljax.music.codec import Codec
-from fractaljax.music.notes import Song
+from fractaljax.music.notes import DURATION, Song
 
 CODEC = Codec('onset')
 
@@ -82,8 +82,8 @@ def test_every_song_once_an_epoch_over_all_processes(num_songs, count, stopped_a
           songs, CODEC, batch_size, 256, 0, (0, 0), (), 0, index, count
         )  # fmt: skip
         share.set_state(state)
-      for row, valid_T in enumerate(next(share).valid_T):
-        lengths.append(((number * batch_size + row) * count + index, int(valid_T.sum())))
+      for row, num_steps in enumerate(next(share).num_steps.tolist()):
+        lengths.append(((number * batch_size + row) * count + index, num_steps))
   orders = [length for _, length in sorted(lengths)]
   epochs = [orders[e * num_songs : (e + 1) * num_songs] for e in range(num_epochs)]
   assert all(sorted(epoch) == [16 * (1 + i) for i in range(num_songs)] for epoch in epochs)
@@ -93,10 +93,10 @@ def test_every_song_once_an_epoch_over_all_processes(num_songs, count, stopped_a
 def test_starts_and_intervals_are_spread_evenly():
   song = Song(np.array([[0, 96, 60, 64]], np.int32), 96)
   batch = next(pipeline.training_batches([song], CODEC, 2000, 32, 0, (-2, 2), (), 0))
-  starts = np.bincount(batch.bar_T[:, 0], minlength=5)
-  pitches = np.bincount((batch.tokens_PxT > 0).argmax(axis=1)[:, 0], minlength=128)
-  assert starts.shape == (5,) and np.all(np.abs(starts - 400) < 80)
-  assert pitches[58:63].sum() == 2000 and np.all(np.abs(pitches[58:63] - 400) < 80)
+  starts, start_counts = np.unique(batch.start, return_counts=True)
+  shifts, shift_counts = np.unique(batch.transpose, return_counts=True)
+  assert starts.tolist() == [0, 16, 32, 48, 64] and shifts.tolist() == [-2, -1, 0, 1, 2]
+  assert np.all(np.abs(np.concatenate([start_counts, shift_counts]) - 400) < 80)
 
 
 @pytest.mark.slow
@@ -115,9 +115,8 @@ def test_worker_processes_give_what_threads_give_and_either_resumes_the_other(so
 
 def test_crops_begin_on_bar_lines_and_keep_their_notes(songs):
   for batch in itertools.islice(stream(songs), 12):
-    assert np.all((batch.phase_T[:, 0] == 0) | (batch.phase_T[:, 0] == 16))
-    assert np.all(batch.tokens_PxT[batch.tokens_PxT != 0] < CODEC.num_values)
-    assert np.all((batch.tokens_PxT > 0).any(axis=(1, 2)))
+    assert np.all(batch.start % batch.steps_per_bar == 0)
+    assert np.all(batch.notes_4xN[:, DURATION].any(axis=1))
 
 
 def test_windows_tile_every_song_once(songs):

@@ -97,14 +97,17 @@ def computed(config):
     c.attributes, config.seed,
   ))  # fmt: skip
   yield tuple(x.tobytes() for x in batch)
+  crops = pipeline.empty_batch(c.codec, config.data.crop_steps, c.halo, c.attributes)
   rngs = {name: jax.random.key(0) for name in ('params', 'mask', 'dropout')}
-  params = jax.eval_shape(lambda: model.init(rngs, batch, train=False))
-  yield str(jax.make_jaxpr(lambda p: model.apply(p, batch, True, rngs=rngs))(params))
+  params = jax.eval_shape(lambda: model.init(rngs, crops, train=False))
+  yield str(jax.make_jaxpr(lambda p: model.apply(p, crops, True, rngs=rngs))(params))
   optimizer = make_optimizer(config.optimizer, config.num_steps)
-  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), batch)
+  state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), crops)
   settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
   placement = make_placement(jax.devices()[:2], config.fsdp)
-  step = functools.partial(train_step, model, optimizer, *settings, placement)
+  step = functools.partial(
+    train_step, model, optimizer, *settings, placement, config.data.crop_steps
+  )
   yield str(jax.make_jaxpr(step)(state, batch))
   crop = stack([known.nothing(c, 32)])
   noise = make_noise(c, jax.random.split(jax.random.key(0), 1), 32)

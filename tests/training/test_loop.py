@@ -176,5 +176,5 @@ def test_too_many_skipped_updates_stop_the_run_and_leave_the_batch(tmp_path, mon
   ):
     train(config, str(tmp_path), jax.devices()[ONE])
   saved = np.load(tmp_path / 'bad_batch_0000004_0.npz')
-  np.testing.assert_array_equal(saved['tokens_PxT'], seen[3].tokens_PxT)
+  np.testing.assert_array_equal(saved['notes_4xN'], seen[3].notes_4xN)
   assert logged(tmp_path)[1]['train/skipped'] == 1

@@ -38,7 +38,8 @@ def tiny():
   c = model.config
   batch = next(pipeline.training_batches(songs, c.codec, 8, 32, c.halo, (0, 0), (), 0))
   optimizer = optax.sgd(1.0)
-  state = jax.jit(functools.partial(init_state, model, optimizer, seed=0))(batch)
+  example = pipeline.empty_batch(c.codec, 32, c.halo, ())
+  state = jax.jit(functools.partial(init_state, model, optimizer, seed=0))(example)
   # The last layers begin at zero, and would keep all gradients from the rest.
   rng = np.random.default_rng(0)
   params = jax.tree.map(lambda x: x + rng.normal(0, 0.1, x.shape).astype(x.dtype), state.params)
@@ -53,7 +54,7 @@ def updated(shape):
   placement = make_placement(jax.devices()[: num_data * num_fsdp], num_fsdp)
   where = placement.of_state(state)
   step = jax.jit(
-    functools.partial(train_step, model, optimizer, 0.9, 0, 1, placement),
+    functools.partial(train_step, model, optimizer, 0.9, 0, 1, placement, 32),
     in_shardings=(where, placement.split),
     out_shardings=(where, placement.replicated),
   )

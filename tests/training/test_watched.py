@@ -10,7 +10,8 @@ import pytest
 
 import models
 from fractaljax.config import base
-from fractaljax.data.stream import Batches, Stream
+from fractaljax.data.sheets import Sheets
+from fractaljax.data.stream import Blocks, Stream
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.music.codec import Codec
@@ -21,7 +22,7 @@ PARAMS = {'matrix': np.zeros((3, 4)), 'bias': np.zeros(4)}
 
 
 def stream(songs, transpose=(0, 0)):
-  return Stream(Batches(songs, Codec(), 3, 64, 0, transpose, (), 0, 0, 1), 0)
+  return Stream(Blocks(Sheets(songs, Codec(), 64, 0, transpose, ()), 512, 0, 0, 1), 3, 0)
 
 
 @pytest.mark.parametrize('weight_decay', [0.05, 0.0])
@@ -57,7 +58,7 @@ def test_crops_are_told_of_as_they_are(transpose, semitones):
   given = [next(batches) for _ in range(3)]
   newest = batches.newest(6)
   assert [crop.num_steps for crop in newest] == [
-    valid_T.sum() for batch in given[1:] for valid_T in batch.valid_T
+    length for batch in given[1:] for length in np.minimum(64, batch.num_steps - batch.start)
   ]
   assert {crop.semitones for crop in newest} == {semitones}
   assert batches.epochs == 9 / 4
