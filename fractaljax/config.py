@@ -21,7 +21,7 @@ def base() -> ConfigDict:
   config.data.crop_steps = 512  # steps (16ths) in a crop
   config.data.in_c = False  # move every song to C major or A minor first
   config.data.damaged = 'refuse'  # shards that are missing or not as written: 'refuse' or 'skip'
-  config.data.workers = 0  # processes that cut the crops; 0 = threads
+  config.data.workers = 0  # processes that cut the crops; 0 = a thread
   config.data.transpose = (-5, 6)  # semitones, lowest and highest
 
   config.model = _base_model()
