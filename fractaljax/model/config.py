@@ -63,6 +63,7 @@ class ModelConfig:
     halo: steps before a patch that it is told of; 0 switches it off.
     halo_pitches: pitches above and below the patch that its halo takes in. The single cells see
       their surroundings by interval, so what is learned at one pitch holds at all.
+    hide: share of the cells which training lets no level see, at random, when it reads them.
     head_width: channels of the value head.
     head_depth: its hidden layers.
     qk_norm: RMS-normalise queries and keys.
@@ -80,6 +81,7 @@ class ModelConfig:
   span: int
   halo: int
   halo_pitches: int
+  hide: float
   head_width: int
   head_depth: int
   qk_norm: bool
@@ -135,6 +137,7 @@ def _check_model(config: ModelConfig):
   )
   _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
   _require(config.halo_pitches >= 0, 'halo_pitches', config.halo_pitches, 'must not be negative')
+  _require(0 <= config.hide < 1, 'hide', config.hide, 'must be in [0, 1)')
   by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
   _require(
     config.halo_pitches == 0 or not by_pitch,

@@ -99,6 +99,11 @@ class Split(nn.Module):
       y_NxLxD in scan order.
     """
     grid = self.grid(region)
+    if train and self.config.hide:
+      hidden_NxQxW = jax.random.bernoulli(
+        self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
+      )
+      seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
     x_NxLxD = self.place(region, grid) + self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
     return y_NxLxD

@@ -19,7 +19,7 @@ CONFIG = 'config.json'
 # Keys of the model that a run may go on with after a change: the parameters mean the same.
 MAY_CHANGE = {
   'dropout', 'capacities', 'mask', 'mask_mean', 'mask_std', 'iterations', 'cond_drop', 'dtype',
-  'remat',
+  'remat', 'hide',
 }  # fmt: skip
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -88,3 +88,11 @@ def test_attributes_are_never_dropped_in_scoring():
   run = nats_by_level(models.tiny(attributes=ATTRIBUTES, cond_drop=1.0), False)
   for ids in [(1, 4), (3, 9), (0, 0)]:
     assert np.all(run(0, 0, (3, 4)) != run(0, 0, ids))
+
+
+def test_cells_are_hidden_in_training_and_never_in_scoring():
+  hiding = models.tiny(hide=0.5)
+  run, plain = nats_by_level(hiding, True), nats_by_level(models.tiny(), True)
+  assert np.all(run(0, 0) != run(0, 1)) and np.all(run(0, 0) != plain(0, 0))
+  score, plain = nats_by_level(hiding, False), nats_by_level(models.tiny(), False)
+  np.testing.assert_array_equal(score(0, 0), plain(0, 0))
