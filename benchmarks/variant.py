@@ -40,18 +40,23 @@ def train(
   placement, model = data_parallel(jax.devices()[:1]), setting.build(config)
   stream = _stream(config, model.config)
   first = next(stream)
-  cost = setting.compiled_update(config, first).cost_analysis()['flops'] / 1e9
-  updates = updates or max(1, round(gflop / cost))
+  if not updates:
+    updates = max(1, round(1e9 * gflop / _flop(setting.compiled_update(config, first))))
   optimizer = make_optimizer(config.optimizer, updates)
   state = setting.initial_state(model, optimizer)
   step = setting.update(model, optimizer, config.data.crop_steps, config.optimizer.ema_decay)
+  step = step.lower(state, first).compile()
   spent = []
   for _ in trange(updates, desc=name, unit='step'):
     batch, began = next(stream), time.process_time()
     state, _ = jax.block_until_ready(step(state, batch))
     spent.append(time.process_time() - began)
   trained = Trained(config, model, state.ema, updates, placement)
-  return trained, Cost(updates, cost, float(np.median(spent)))
+  return trained, Cost(updates, _flop(step) / 1e9, float(np.median(spent)))
+
+
+def _flop(program) -> float:
+  return program.cost_analysis()['flops']
 
 
 def _stream(config: ConfigDict, model):
