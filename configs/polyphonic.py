@@ -12,21 +12,21 @@ from ml_collections import ConfigDict
 from fractaljax.config import base
 
 EVALUATIONS = 12  # in a run
-# Updates at most, steps in a crop, dropout, semitones
+# Updates at most, steps in a crop, dropout, hidden cells, semitones: the fewer songs, the more of it
 DATASETS = {
-  'jsb': (6_000, 64, 0.1, (-5, 6)),
-  'nottingham': (8_000, 128, 0.05, (0, 0)),
-  'musedata': (8_000, 128, 0.0, (0, 0)),
-  'piano_midi': (8_000, 128, 0.1, (-5, 6)),
+  'jsb': (1_500, 64, 0.2, 0.1, (-5, 6)),
+  'nottingham': (8_000, 128, 0.05, 0.0, (0, 0)),
+  'musedata': (8_000, 128, 0.0, 0.0, (0, 0)),
+  'piano_midi': (3_000, 128, 0.1, 0.05, (-5, 6)),
 }
 
 
 def get_config(dataset: str = 'jsb') -> ConfigDict:
   config = base()
-  config.num_steps, crop_steps, dropout, config.data.transpose = DATASETS[dataset]
+  config.num_steps, crop_steps, dropout, hide, config.data.transpose = DATASETS[dataset]
   config.data.crop_steps, config.data.batch_size = crop_steps, 512 // crop_steps
   model = config.model
-  model.dropout = dropout
+  model.dropout, model.hide = dropout, hide
   model.codec, model.low_pitch, model.num_pitches = 'binary', 21, 88
   model.patches = ((88, 1), (11, 1), (1, 1))
   model.generators = ('ar', 'ar', 'ar')
