@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from fractaljax.config import base
 
 EVALUATIONS = 12  # in a run
-# Updates at most, steps in a crop, dropout, hidden cells, semitones: the fewer songs, the more of it
+# Updates at most, steps in a crop, dropout, hidden cells, semitones; more of these for fewer songs
 DATASETS = {
   'jsb': (1_500, 64, 0.2, 0.1, (-5, 6)),
   'nottingham': (8_000, 128, 0.05, 0.0, (0, 0)),
