@@ -68,9 +68,11 @@ def affordable_updates(config: ConfigDict) -> int:
 
 def choose_updates(config: ConfigDict, workdir: Path) -> int:
   """A run that goes on keeps its number of updates, on which its learning rate depends."""
+  if _UPDATES.value:
+    return _UPDATES.value
   if (workdir / run_dir.CONFIG).exists():
     return run_dir.read_config(str(workdir)).num_steps
-  return _UPDATES.value or min(config.num_steps, affordable_updates(config))
+  return min(config.num_steps, affordable_updates(config))
 
 
 def main(_):
