@@ -27,8 +27,6 @@ def get_config() -> ConfigDict:
   config.model.low_pitch, config.model.num_pitches = 24, 72
   config.model.patches = ((72, 16), (72, 1), (12, 1), (1, 1))
   config.model.capacities = (1.0, 1.0, 0.52)
-  config.model.span = 256
-  config.model.halo_pitches = 12
   config.model.widths = (160, 160, 96, 64)
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
