@@ -1,10 +1,13 @@
 """The polyphonic benchmarks of Boulanger-Lewandowski et al. (ICML 2012): 88 keys, on or off.
 
-An exact, time-causal model: steps, octaves of 11 keys, keys. Every key sees the 16 steps before it
-and the keys below it at its own step, an octave around, by interval.
+An exact, time-causal model: steps, registers of 11 keys, keys. Every key sees the 16 steps before
+it and the keys below it at its own step, an octave around, by interval.
 
-Command:   python benchmarks/polyphonic.py --dataset=jsb
-           (or --config=configs/polyphonic.py:jsb with fractaljax.main, on prepared songs)
+Command:   python benchmarks/polyphonic.py --dataset=nottingham
+           (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
+Hardware:  one core of an AMD EPYC, 14 to 26 minutes
+Result:    nats a step of the valid sequences: JSB 5.15, Nottingham 1.81, MuseData 5.32,
+           Piano-midi 6.36, after 1,200 to 2,500 updates; see RESULTS.md
 """
 
 from ml_collections import ConfigDict
