@@ -14,8 +14,6 @@ from ml_collections import config_flags
 
 from benchmarks import setting
 from fractaljax import command
-from fractaljax.config import build_model
-from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/w512.py', 'what to train')
@@ -25,12 +23,9 @@ _TFLOPS = flags.DEFINE_float('assumed_tflops', 0.4 * 989, 'speed of the device',
 
 def main(_):
   config = _CONFIG.value
-  data, model = config.data, build_model(config.model)
+  data = config.data
   songs, open_seconds = _timed(lambda: Songs(setting.DATA.value, 'train'))
-  stream, read_seconds = _timed(lambda: pipeline.training_batches(
-    songs, model.codec, data.batch_size, data.crop_steps, model.halo, data.transpose,
-    model.attributes, config.seed, workers=data.workers,
-  ))  # fmt: skip
+  stream, read_seconds = _timed(lambda: setting.stream(config, songs))
   first = list(itertools.islice(stream, 20))[0]  # warms up
   num, wall, computed = 0, time.perf_counter(), time.process_time()
   while time.perf_counter() < wall + _SECONDS.value:

@@ -7,6 +7,7 @@ where there are any. Stopped, the same command goes on.
 python benchmarks/polyphonic.py --dataset=jsb --minutes=60
 """
 
+import itertools
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, it finds 
 from benchmarks import setting  # noqa: E402
 from configs import polyphonic  # noqa: E402
 from fractaljax import command  # noqa: E402
-from fractaljax.data import ingest, pipeline, sources  # noqa: E402
+from fractaljax.data import ingest, sources  # noqa: E402
 from fractaljax.data.records import Songs, read_splits  # noqa: E402
 from fractaljax.errors import UserError  # noqa: E402
 from fractaljax.mesh import data_parallel  # noqa: E402
@@ -55,12 +56,8 @@ def prepare(workdir: Path) -> str:
 
 def affordable_updates(config: ConfigDict) -> int:
   """Updates that the minutes allow on this machine."""
-  model, data = setting.build(config).config, config.data
-  stream = pipeline.training_batches(
-    Songs(data.directory, 'train'), model.codec, data.batch_size, data.crop_steps, model.halo,
-    data.transpose, model.attributes, config.seed,
-  )  # fmt: skip
-  batches = [next(stream) for _ in range(8)]
+  stream = setting.stream(config, Songs(config.data.directory, 'train'))
+  batches = list(itertools.islice(stream, 8))
   program, state, _ = setting.prepare_step(config, batches[0])
   taken, _ = setting.median_update(program, state, batches)
   return max(1, int(SHARE * 60 * _MINUTES.value / taken))

@@ -16,9 +16,11 @@ from ml_collections import ConfigDict
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
+from fractaljax.data.stream import Stream
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.clip import Clip
+from fractaljax.music.notes import Song
 from fractaljax.training.optimizer import make_optimizer
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import train_step
@@ -28,12 +30,16 @@ DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
 def batches(config: ConfigDict, num: int) -> list[Clip]:
   """The first training batches of a config, of the songs at --data."""
-  model = build_model(config.model)
-  stream = pipeline.training_batches(
-    Songs(DATA.value, 'train'), model.codec, config.data.batch_size, config.data.crop_steps,
-    model.halo, config.data.transpose, model.attributes, config.seed,
+  return list(itertools.islice(stream(config, Songs(DATA.value, 'train')), num))
+
+
+def stream(config: ConfigDict, songs: Sequence[Song]) -> Stream:
+  """The training batches of a config, of these songs."""
+  model, data = build_model(config.model), config.data
+  return pipeline.training_batches(
+    songs, model.codec, data.batch_size, data.crop_steps, model.halo, data.transpose,
+    model.attributes, config.seed, workers=data.workers,
   )  # fmt: skip
-  return list(itertools.islice(stream, num))
 
 
 def build(config: ConfigDict) -> Fractal:

@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 from tqdm import trange
 
 from benchmarks import setting
-from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.mesh import data_parallel
 from fractaljax.training.optimizer import make_optimizer
@@ -38,7 +37,7 @@ def train(
   The songs are those at --data.
   """
   placement, model = data_parallel(jax.devices()[:1]), setting.build(config)
-  stream = _stream(config, model.config)
+  stream = setting.stream(config, read_songs(setting.DATA.value, 'train', config.data.in_c))
   first = next(stream)
   if not updates:
     updates = max(1, round(1e9 * gflop / _flop(setting.compiled_update(config, first))))
@@ -57,11 +56,3 @@ def train(
 
 def _flop(program) -> float:
   return program.cost_analysis()['flops']
-
-
-def _stream(config: ConfigDict, model):
-  data = config.data
-  return pipeline.training_batches(
-    read_songs(setting.DATA.value, 'train', data.in_c), model.codec, data.batch_size,
-    data.crop_steps, model.halo, data.transpose, model.attributes, config.seed,
-  )  # fmt: skip

@@ -126,12 +126,6 @@ def windows(vocabulary: Vocabulary, songs: Sequence[Song]) -> Iterator[Excerpt]:
       yield excerpt(vocabulary, song, start)
 
 
-def some(excerpts: Sequence[Excerpt], at_most: int) -> list[Excerpt]:
-  """`at_most` of them, spread evenly."""
-  numbers = np.unique(np.linspace(0, len(excerpts), at_most, endpoint=False).astype(int))
-  return [excerpts[i] for i in numbers]
-
-
 def batched(excerpts: Sequence[Excerpt], batch_size: int) -> list[Excerpt]:
   """Batches of excerpts of about the same length; the last may be smaller."""
   ordered = sorted(excerpts, key=lambda one: int(one.length))

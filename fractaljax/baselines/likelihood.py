@@ -13,8 +13,7 @@ from fractaljax.baselines import grammar
 from fractaljax.baselines.excerpts import Excerpt
 from fractaljax.baselines.transformer import Transformer, counted, next_logits
 from fractaljax.baselines.vocabulary import DURATION, VELOCITY, Vocabulary
-
-PARTS = ('when', 'long', 'loud')
+from fractaljax.model.detail import PARTS
 
 
 class Likelihood(NamedTuple):

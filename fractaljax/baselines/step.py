@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from fractaljax.baselines.excerpts import Excerpt
 from fractaljax.baselines.transformer import Transformer, counted, next_logits
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.state import State
+from fractaljax.training.state import State, advance
 
 
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:
@@ -45,8 +45,6 @@ def update(
   settings = config.optimizer
   updates, opt_state = optimizer(settings).update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, jax.tree.map(lambda u: share * u, updates))
-  decay = jnp.minimum(settings.ema_decay, (1.0 + state.step) / (10.0 + state.step))
-  ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
   bits = nats * counted_BxL.sum() / jnp.log(2)
   metrics = {
     'bits_per_note': bits / jnp.maximum(batch.num_notes.sum(), 1),
@@ -54,6 +52,4 @@ def update(
   }
   is_finite = jnp.isfinite(nats + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite
-  after = State(state.step, params, ema, opt_state)
-  after = jax.tree.map(lambda new, old: jnp.where(is_finite, new, old), after, state)
-  return after._replace(step=state.step + 1), metrics
+  return advance(state, params, opt_state, settings.ema_decay, is_finite), metrics

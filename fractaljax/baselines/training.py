@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from fractaljax.baselines.budget import Budget
 from fractaljax.baselines.config import TransformerConfig, build
-from fractaljax.baselines.excerpts import HALO, Excerpt, batched, of_clips, some, windows
+from fractaljax.baselines.excerpts import HALO, Excerpt, batched, of_clips, windows
 from fractaljax.baselines.folder import claim
 from fractaljax.baselines.likelihood import score_batches
 from fractaljax.baselines.step import init_state, update
@@ -21,6 +21,7 @@ from fractaljax.data.stream import Stream
 from fractaljax.distributed import say
 from fractaljax.mesh import data_parallel
 from fractaljax.model.trunk import num_parameters
+from fractaljax.music.excerpt import spread
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.interrupt import Interrupt
@@ -62,7 +63,7 @@ def train(config: ConfigDict, workdir: str, interrupt: Interrupt) -> State:
     step = int(state.step)
     logs = stack.enter_context(Logs(workdir, step, checkpoints.is_evaluated(step)))
     say(f'{num_parameters(state.params):,} parameters')
-    valid = some(list(windows(model.config.vocabulary, songs['valid'])), config.eval_excerpts)
+    valid = spread(list(windows(model.config.vocabulary, songs['valid'])), config.eval_excerpts)
     valid = batched(valid, data.batch_size)
     budget = Budget(config.minutes, seconds, config.optimizer.final_share)
     run = Run(config, model, batches, valid, checkpoints, logs, budget)

@@ -39,8 +39,7 @@ class Transformer(nn.Module):
     """Logits (B, V) after word i alone, and the cache with it: what `__call__` gives there."""
     x_Bx1xD = self.read(*(x_B[:, None] for x_B in (word_B, phase_B, bar_B)))
     length = cache[0].k_BxMxHxK.shape[1]
-    rope = jax.tree.map(lambda t: jax.lax.dynamic_slice_in_dim(t, i, 1, axis=0), self.rope(length))
-    y_Bx1xD, cache = self.trunk(x_Bx1xD, rope, cache, i)
+    y_Bx1xD, cache = self.trunk(x_Bx1xD, self.rope(length).at(i), cache, i)
     return self.out(y_Bx1xD)[:, 0].astype(jnp.float32), cache
 
   def read(self, word_BxS, phase_BxS, bar_BxS):

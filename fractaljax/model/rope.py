@@ -13,6 +13,10 @@ class Rope(NamedTuple):
   cos_LxF: jax.Array
   sin_LxF: jax.Array
 
+  def at(self, i) -> 'Rope':
+    """The rotation of position `i` alone."""
+    return jax.tree.map(lambda t: jax.lax.dynamic_slice_in_dim(t, i, 1, axis=0), self)
+
 
 def rope_table(row_L: np.ndarray, col_L: np.ndarray, head_dim: int, base: float = 1000.0) -> Rope:
   """Rotations by row in the first pairs and by column in the next ones.

@@ -114,10 +114,9 @@ class Split(nn.Module):
     Returns:
       y_Nx1xD and the cache with patch i in it.
     """
-    rope = jax.tree.map(lambda t: jax.lax.dynamic_slice_in_dim(t, i, 1, axis=0), self.rope(grid))
     place_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
     x_Nx1xD = place_Nx1xD + self.content_at(canvas_NxQxW, grid, i)
-    return self.trunk(x_Nx1xD, rope, cache, i)
+    return self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ def excerpts(songs: Iterable[Song], num_steps: int) -> list[Song]:
   return [piece for song in songs for piece in _pieces(song, num_steps)]
 
 
-def spread(songs: Sequence[Song], at_most: int) -> list[Song]:
-  """`at_most` of the songs, or all, taken evenly from first to last."""
+def spread(songs: Sequence[Any], at_most: int) -> list[Any]:
+  """`at_most` of the songs (or pieces of them), or all, taken evenly from first to last."""
   numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
   return [songs[int(i)] for i in numbers[: len(songs)]]
 

@@ -26,6 +26,17 @@ class State(NamedTuple):
   opt_state: optax.OptState
 
 
+def advance(state: State, params, opt_state, ema_decay: float, is_finite) -> State:
+  """The state after an update that gave `params`; nothing but the step changes if not finite."""
+  # The average follows closely at first, or it would remember the initial values for long.
+  decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
+  ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
+  # Not lax.cond, for which a GPU would have to ask its host.
+  after = State(state.step, params, ema, opt_state)
+  after = jax.tree.map(lambda new, old: jnp.where(is_finite, new, old), after, state)
+  return after._replace(step=state.step + 1)
+
+
 def init_state(model: Fractal, optimizer, crop: Crop, seed: int) -> State:
   """A fresh state; `crop`, a batch, gives the shapes."""
   params_rng, mask_rng = jax.random.split(jax.random.key(seed))

@@ -10,7 +10,7 @@ from fractaljax.music.clip import Clip
 from fractaljax.music.codec import FIRST_ONSET, Codec
 from fractaljax.music.crop import Crop
 from fractaljax.music.raster import rasterise
-from fractaljax.training.state import State
+from fractaljax.training.state import State, advance
 
 
 def train_step(
@@ -48,18 +48,12 @@ def train_step(
   grads = jax.tree.map(lambda g: g / num_steps, grads)
   updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
-  # The average follows closely at first, or it would remember the initial values for long.
-  decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-  ema = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.ema, params)
   metrics = loss_metrics(model, losses, num_steps, num_notes(batch, model.config.codec))
   metrics['padding'] = 1 - num_steps / batch.valid_T.size
   metrics['grad_norm'] = optax.tree.norm(grads)
   is_finite = jnp.isfinite(metrics['nats_per_step'] + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite
-  # Not lax.cond, for which a GPU would have to ask its host.
-  after = State(state.step, params, ema, opt_state)
-  after = jax.tree.map(lambda new, old: jnp.where(is_finite, new, old), after, state)
-  return after._replace(step=state.step + 1), metrics
+  return advance(state, params, opt_state, ema_decay, is_finite), metrics
 
 
 def score(
