@@ -13,6 +13,7 @@ Result:    nats a step of the valid sequences: JSB 5.15, Nottingham 1.81, MuseDa
 from ml_collections import ConfigDict
 
 from fractaljax.config import base
+from fractaljax.errors import UserError
 
 EVALUATIONS = 12  # in a run
 # Updates at most, steps in a crop, dropout, hidden cells, semitones; more of these for fewer songs
@@ -25,6 +26,8 @@ DATASETS = {
 
 
 def get_config(dataset: str = 'jsb') -> ConfigDict:
+  if dataset not in DATASETS:
+    raise UserError(f'no benchmark {dataset!r} in configs/polyphonic.py; one of {list(DATASETS)}')
   config = base()
   config.num_steps, crop_steps, dropout, hide, config.data.transpose = DATASETS[dataset]
   config.data.crop_steps, config.data.batch_size = crop_steps, 512 // crop_steps

@@ -15,7 +15,7 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 
 def main(_):
-  path = config_flags.get_config_filename(flags.FLAGS['config'])
+  path, _, _ = config_flags.get_config_filename(flags.FLAGS['config']).partition(':')
   if not os.path.isfile(path):
     raise UserError(f'--config={path} is not a file; see those in configs/')
   with Interrupt() as interrupt:

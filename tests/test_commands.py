@@ -187,6 +187,15 @@ def test_a_missing_config_file_is_named(tmp_path):
   assert 'configs/none.py' in refusal('main', '--config=configs/none.py', f'--workdir={tmp_path}')
 
 
+@pytest.mark.parametrize('dataset', ['jsb', 'none'])
+def test_a_config_takes_an_argument(tmp_path, dataset):
+  line = refusal(
+    'main', f'--config=configs/polyphonic.py:{dataset}', '--config.data.directory=nowhere',
+    f'--workdir={tmp_path}',
+  )  # fmt: skip
+  assert ('nowhere' if dataset == 'jsb' else "'none'") in line
+
+
 def test_a_missing_checkpoint_is_named(tmp_path):
   line = refusal('sample', f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')
   assert 'none' in line
