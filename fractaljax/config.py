@@ -66,6 +66,7 @@ def _base_model() -> ConfigDict:
   model.span = 0  # steps that the first level looks back; 0 = all
   model.halo = 16  # steps
   model.halo_pitches = 0  # above and below
+  model.chord_pitches = 0  # below, at the same step
   model.hide = 0.0  # share of the cells that a level reads, in training
   model.head_width = 64
   model.head_depth = 1
@@ -131,6 +132,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     span=model.span,
     halo=model.halo,
     halo_pitches=model.halo_pitches,
+    chord_pitches=model.chord_pitches,
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

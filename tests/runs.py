@@ -25,7 +25,7 @@ def tiny_config(**changes) -> ConfigDict:
   model.widths, model.depths, model.heads = (16, 16, 16), (1, 1, 1), (2, 2, 2)
   model.iterations = (4, 4, 4)
   model.capacities = (1.0, 1.0)
-  model.halo, model.halo_pitches, model.head_width = 4, 2, 8
+  model.halo, model.halo_pitches, model.chord_pitches, model.head_width = 4, 2, 3, 8
   model.attributes = ('tempo',)
   config.optimizer.warmup_steps = 2
   config.log_every = 2

@@ -63,6 +63,8 @@ class ModelConfig:
     halo: steps before a patch that it is told of; 0 switches it off.
     halo_pitches: pitches above and below the patch that its halo takes in. The single cells see
       their surroundings by interval, so what is learned at one pitch holds at all.
+    chord_pitches: pitches below a patch, at its own time, that it is told of where they come before
+      it in the scan; by interval, too.
     hide: share of the cells which training lets no level see, at random, when it reads them.
     head_width: channels of the value head.
     head_depth: its hidden layers.
@@ -81,6 +83,7 @@ class ModelConfig:
   span: int
   halo: int
   halo_pitches: int
+  chord_pitches: int
   hide: float
   head_width: int
   head_depth: int
@@ -93,6 +96,11 @@ class ModelConfig:
 
   def __post_init__(self):
     _check_model(self)
+
+  @property
+  def margin(self) -> int:
+    """Pitches above and below a region that its canvas has."""
+    return max(self.halo_pitches, self.chord_pitches)
 
   @property
   def exact(self) -> bool:
@@ -136,7 +144,8 @@ def _check_model(config: ModelConfig):
     'must be 0 (off), or steps that the first patch divides and a first level that is AR in time',
   )
   _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
-  _require(config.halo_pitches >= 0, 'halo_pitches', config.halo_pitches, 'must not be negative')
+  for name in ('halo_pitches', 'chord_pitches'):
+    _require(getattr(config, name) >= 0, name, getattr(config, name), 'must not be negative')
   _require(0 <= config.hide < 1, 'hide', config.hide, 'must be in [0, 1)')
   by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
   _require(

@@ -61,7 +61,7 @@ class Region:
 
 def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
-  codec, margin = config.codec, config.halo_pitches
+  codec, margin = config.codec, config.margin
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))

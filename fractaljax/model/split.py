@@ -41,7 +41,7 @@ class Split(nn.Module):
     self.patch = self.dense(level.width)
     self.halo_row = self.row_dense(config.halo)
     self.before = self.dense(level.width) if config.halo else None
-    self.below = self.dense(level.width) if self.margin and level.upwards else None
+    self.below = self.dense(level.width) if self.num_below else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:
@@ -79,10 +79,19 @@ class Split(nn.Module):
     return () if self.index else self.config.attributes
 
   @property
+  def is_whole(self) -> bool:
+    """Whether a patch spans all pitches, and there are none around it."""
+    return self.level.patch[0] == self.config.codec.num_pitches
+
+  @property
   def margin(self) -> int:
-    """Pitches above and below a patch that its halo takes in: none if it spans all of them."""
-    is_whole = self.level.patch[0] == self.config.codec.num_pitches
-    return 0 if is_whole else self.config.halo_pitches
+    """Pitches above and below a patch that its halo takes in."""
+    return 0 if self.is_whole else self.config.halo_pitches
+
+  @property
+  def num_below(self) -> int:
+    """Pitches below a patch, at its own time, that it sees."""
+    return self.config.chord_pitches if self.level.upwards and not self.is_whole else 0
 
   def grid(self, region: Region) -> Grid:
     return make_grid(region.size, self.level.patch, self.level.scan)
@@ -150,7 +159,7 @@ class Split(nn.Module):
 
   def content_at(self, canvas_NxQxW, grid: Grid, i):
     """`content` of an AR level at patch `i` alone: (N, 1, D)."""
-    (p, t), halo, margin = grid.patch, self.config.halo, self.config.halo_pitches
+    (p, t), halo, margin = grid.patch, self.config.halo, self.config.margin
     row_L, col_L = jnp.asarray(grid.row_L) * p, jnp.asarray(grid.col_L) * t
 
     def cut(i, skip, size):
@@ -164,9 +173,8 @@ class Split(nn.Module):
       strip_NxSxH = cut(i, (margin - self.margin, 0), (p + 2 * self.margin, halo))
       x_NxD += self.before(self.joined(self.features(strip_NxSxH), self.halo_row))
     if self.below is not None:
-      x_NxD += self.below(
-        self.joined(self.features(cut(i, (0, halo), (margin, t))), self.patch_row)
-      )
+      chord_NxKxt = cut(i, (margin - self.num_below, halo), (self.num_below, t))
+      x_NxD += self.below(self.joined(self.features(chord_NxKxt), self.patch_row))
     return x_NxD[:, None]
 
   def features(self, tokens):
@@ -207,9 +215,9 @@ class Split(nn.Module):
       num, -1, grid.cols, t, NUM_FEATURES
     )
     rows_NxQxCxE = self.narrowed(cells_NxQxCxtx5, self.patch_row)
-    last = (grid.rows - 1) * p + 1
+    first, last = region.margin - self.num_below, (grid.rows - 1) * p + 1
     return jnp.concatenate(
-      [rows_NxQxCxE[:, s : s + last : p] for s in range(region.margin)], axis=-1
+      [rows_NxQxCxE[:, s : s + last : p] for s in range(first, region.margin)], axis=-1
     )
 
   def logits(self, y_NxLxD):

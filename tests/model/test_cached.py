@@ -26,6 +26,7 @@ def model_of(name, codec='onset', scan='time', scale=0.5):
   halo_pitches = 3 if scan == 'time' else 0
   config = models.tiny(
     HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
+    chord_pitches=5,
     span=16 if scan == "time" else 0,
   )  # fmt: skip
   return config, models.random_params(config, scale=scale)
@@ -34,7 +35,7 @@ def model_of(name, codec='onset', scan='time', scale=0.5):
 def random_region(config, index, num=3):
   """Regions of a level with every kind of token in them, at random places and times."""
   size = config.levels[index - 1].patch if index else (NUM_PITCHES, NUM_STEPS)
-  rng, margin = np.random.default_rng(index), config.halo_pitches
+  rng, margin = np.random.default_rng(index), config.margin
   canvas_shape = (num, size[0] + 2 * margin, HALO + size[1])
   width = config.levels[index - 1].width if index else 0
   return Region(

@@ -15,6 +15,7 @@ BAD_MODEL = [
   ('capacities', (1.0, 1.5), 'capacities'),
   ('halo', -1, 'halo'),
   ('halo_pitches', -1, 'halo_pitches'),
+  ('chord_pitches', -1, 'chord_pitches'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),

@@ -49,6 +49,7 @@ COMPUTED = {
   'model.span': 8,
   'model.halo': 3,
   'model.halo_pitches': 1,
+  'model.chord_pitches': 1,
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
