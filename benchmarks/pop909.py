@@ -25,15 +25,15 @@ SQUARE = {
 }
 VARIANTS = {
   'musical, ar': {},
-  'musical, ar, halo of an octave around': {'model.halo_pitches': 12},
+  'musical, ar, no echoes': {'model.echoes': ()},
+  'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
+  'musical, ar, no gate': {'model.gate': False},
+  'musical, ar, crops of 128': {'data.crop_steps': 128, 'data.batch_size': 4},
   'musical, mar': {'model.generators': ('mar',) * 4},
   'musical, ar above, mar below': {'model.generators': ('ar', 'ar', 'mar', 'mar')},
   'square, ar': SQUARE | {'model.generators': ('ar',) * 3},
   'square, mar': SQUARE | {'model.generators': ('mar',) * 3},
   'square, mar above, ar below': SQUARE | {'model.generators': ('mar', 'ar', 'ar')},
-  'musical, ar, no gate': {'model.gate': False},
-  'musical, ar, crops of 128': {'data.crop_steps': 128, 'data.batch_size': 4},
-  'musical, ar, crops of 512': {'data.crop_steps': 512, 'data.batch_size': 1},
 }
 _GFLOP = flags.DEFINE_float('gflop', 20_000.0, 'of training, each variant, by XLA`s count')
 _VARIANTS = flags.DEFINE_multi_string('variant', list(VARIANTS), 'by name; all by default')

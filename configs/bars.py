@@ -20,6 +20,8 @@ def get_config() -> ConfigDict:
   config.model.widths = (512, 512, 256, 128)
   config.model.depths = (4, 8, 3, 2)
   config.model.heads = (8, 8, 4, 4)
+  config.model.halo_pitches, config.model.chord_pitches = 12, 36
+  config.model.echoes = (64, 128)  # 4 and 8 bars
   config.model.dtype = 'bfloat16'
   config.optimizer.learning_rate = 6e-4
   config.optimizer.warmup_steps = 1_000

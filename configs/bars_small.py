@@ -18,11 +18,10 @@ from fractaljax.config import base
 
 def get_config() -> ConfigDict:
   config = base()
-  config.num_steps = 4_200
+  config.num_steps = 8_000
   config.data.in_c = True
   config.data.transpose = (0, 0)
-  config.data.crop_steps = 256
-  config.data.batch_size = 2
+  config.data.batch_size = 1
   # Six octaves from C1: 0.07 % of the notes lie outside. A register is an octave.
   config.model.low_pitch, config.model.num_pitches = 24, 72
   config.model.patches = ((72, 16), (72, 1), (12, 1), (1, 1))
@@ -31,8 +30,9 @@ def get_config() -> ConfigDict:
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
   config.model.dropout = 0.0
+  config.model.halo_pitches, config.model.chord_pitches = 12, 36
+  config.model.echoes = (64, 128)  # 4 and 8 bars
   config.optimizer.learning_rate = 2e-3
-  config.optimizer.ema_decay = 0.99
-  config.eval_every = 2_100
-  config.checkpoint_every = 700
+  config.optimizer.ema_decay = 0.998
+  config.eval_every = 2_000
   return config

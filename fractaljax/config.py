@@ -67,6 +67,7 @@ def _base_model() -> ConfigDict:
   model.halo = 16  # steps
   model.halo_pitches = 0  # above and below
   model.chord_pitches = 0  # below, at the same step
+  model.echoes = ()  # steps back at which what was there is seen again, such as 64: four bars
   model.hide = 0.0  # share of the cells that a level reads, in training
   model.head_width = 64
   model.head_depth = 1
@@ -133,6 +134,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     halo=model.halo,
     halo_pitches=model.halo_pitches,
     chord_pitches=model.chord_pitches,
+    echoes=tuple(model.echoes),
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

@@ -65,6 +65,8 @@ class ModelConfig:
       their surroundings by interval, so what is learned at one pitch holds at all.
     chord_pitches: pitches below a patch, at its own time, that it is told of where they come before
       it in the scan; by interval, too.
+    echoes: steps back, at each of which every level but the first is told what was at the same
+      pitches, and just around: music repeats, and a repeat need not be remembered.
     hide: share of the cells which training lets no level see, at random, when it reads them.
     head_width: channels of the value head.
     head_depth: its hidden layers.
@@ -84,6 +86,7 @@ class ModelConfig:
   halo: int
   halo_pitches: int
   chord_pitches: int
+  echoes: tuple[int, ...]
   hide: float
   head_width: int
   head_depth: int
@@ -147,6 +150,14 @@ def _check_model(config: ModelConfig):
   for name in ('halo_pitches', 'chord_pitches'):
     _require(getattr(config, name) >= 0, name, getattr(config, name), 'must not be negative')
   _require(0 <= config.hide < 1, 'hide', config.hide, 'must be in [0, 1)')
+  _require(
+    not config.echoes
+    or (min(config.echoes) > first.patch[1] and (first.upwards or not first.causal)),
+    'echoes',
+    config.echoes,
+    f'must each go back more than the first patch, {first.patch[1]} steps, and the first level '
+    "must not be AR by 'pitch'",
+  )
   by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
   _require(
     config.halo_pitches == 0 or not by_pitch,

@@ -105,9 +105,7 @@ class Fractal(nn.Module):
     gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
     cond_NxLxC = split.condition(y_NxLxD, grid)
     cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
-    codec = self.config.codec
-    upwards = split.level.upwards
-    region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, codec, upwards)
+    region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, self.config, split.level)
     if not train:
       before_NxPxT = patches.cut(before_NxPxT, *grid.corners(gathered.flat_K), grid.patch)
     loss = LevelLoss(nats, num_scored, chosen_NxL.sum(), gathered.num_dropped, detail)

@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model import patches
-from fractaljax.model.config import ModelConfig
+from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
+
+ECHO_PITCHES, ECHO_STEPS = 2, 1  # around a patch, of what was there before
 
 
 @flax.struct.dataclass
@@ -25,6 +27,9 @@ class Region:
     bar_NxT: index of the bar in the song.
     row_N: pitch row of the region's lowest pitch.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
+    echo_NxExQxW: tokens of the region's pitches and steps so many steps before, for each of E
+      echoes, with ECHO_PITCHES and ECHO_STEPS more on every side; None for the whole roll, and
+      where the model has no echoes.
     margin: K.
   """
 
@@ -34,6 +39,7 @@ class Region:
   bar_NxT: jax.Array
   row_N: jax.Array
   cond_NxC: jax.Array
+  echo_NxExQxW: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -72,19 +78,20 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.asarray(crop.bar_T),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    None,
     margin,
   )
 
 
 def children(
-  region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, codec: Codec, upwards: bool
+  region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, config: ModelConfig, level: Level
 ) -> Region:
-  """The patches with flat numbers `flat_C` (of N x L), as regions of the next level.
+  """The patches of `level` with flat numbers `flat_C` (of N x L), as regions of the next level.
 
   `seen_NxQxW` is the canvas as one patch sees the others: the masked patches of a MAR level are
   unknown there. A child's halo is cut from it, and its own cells from the canvas itself.
-  `cond_CxD` is what each child is told by its parent. With `upwards`, the patches below a child at
-  the same time come before it, and it sees them.
+  `cond_CxD` is what each child is told by its parent. If the level goes upwards, the patches below
+  a child at the same time come before it, and it sees them.
   """
   (p, t), halo, margin = grid.patch, region.halo, region.margin
   n_C, row_C, col_C = grid.corners(flat_C)
@@ -96,15 +103,34 @@ def children(
   if margin:
     # Neighbours at the same time may come later, and a child must not depend on them.
     row_Qx1 = np.arange(size[0])[:, None]
-    later_Qx1 = (row_Qx1 >= margin + p) | ((row_Qx1 < margin) & (not upwards))
+    later_Qx1 = (row_Qx1 >= margin + p) | ((row_Qx1 < margin) & (not level.upwards))
     beside_QxW = later_Qx1 & (np.arange(size[1]) >= halo)
-    canvas_CxQxW = jnp.where(beside_QxW, codec.unknown, canvas_CxQxW)
+    canvas_CxQxW = jnp.where(beside_QxW, config.codec.unknown, canvas_CxQxW)
   valid, phase, bar = (
     patches.cut_steps(x, n_C, col_C, t)
     for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
   )
   row_C = region.row_N[n_C] + row_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, margin)
+  echo = None
+  if config.echoes:
+    echo = _cut_echoes(region, (n_C, row_C, col_C), (p, t), seen_NxQxW, config)
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, margin)
+
+
+def _cut_echoes(region: Region, corners_C, patch, seen_NxQxW, config: ModelConfig):
+  """The echoes of patches: from their parent's echoes, of the first level from the roll itself."""
+  n_C, row_C, col_C = corners_C
+  size = (patch[0] + 2 * ECHO_PITCHES, patch[1] + 2 * ECHO_STEPS)
+  if region.echo_NxExQxW is not None:
+    sources = [(region.echo_NxExQxW[:, e], col_C) for e in range(len(config.echoes))]
+  else:
+    roll_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
+    back = max(config.echoes) + ECHO_STEPS
+    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (back, 0))
+    roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
+    first = back + region.halo - ECHO_STEPS
+    sources = [(roll_NxQxW, col_C + first - steps) for steps in config.echoes]
+  return jnp.stack([patches.cut(x, n_C, row_C, col, size) for x, col in sources], axis=1)
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.region import Region
+from fractaljax.model.region import ECHO_PITCHES, ECHO_STEPS, Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
 from fractaljax.music.attributes import num_ids
@@ -42,6 +42,8 @@ class Split(nn.Module):
     self.halo_row = self.row_dense(config.halo)
     self.before = self.dense(level.width) if config.halo else None
     self.below = self.dense(level.width) if self.num_below else None
+    self.echo_row = self.row_dense(level.patch[1] + 2 * ECHO_STEPS)
+    self.echo = self.dense(level.width) if self.index and config.echoes else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:
@@ -131,7 +133,7 @@ class Split(nn.Module):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
 
   def place(self, region: Region, grid: Grid):
-    """What is known of every patch before anything is generated: parent, pitch, metre (N, L, D)."""
+    """What is known of every patch before anything is generated: parent, echo, place (N, L, D)."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
     time_NxCxD = self.phase(region.phase_NxT[:, ::t])
@@ -139,6 +141,8 @@ class Split(nn.Module):
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
+    if self.echo is not None:
+      place_NxRxCxD += self.echo(self.echoes(region, grid))
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
@@ -193,19 +197,38 @@ class Split(nn.Module):
 
   def strips(self, region: Region, features_NxQxWx5, grid: Grid):
     """Halo strips of all patches as vectors, (N, rows, cols, S E), S = the strip's pitches."""
-    (p, t), halo, skip = grid.patch, region.halo, region.margin - self.margin
+    return self.windows(
+      features_NxQxWx5, grid, region.halo, region.margin, self.margin, self.halo_row
+    )
+
+  def echoes(self, region: Region, grid: Grid):
+    """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
+    steps = grid.patch[1] + 2 * ECHO_STEPS
+    margin = 0 if self.is_whole else ECHO_PITCHES
+    each_ExNxRxCxS = [
+      self.windows(self.features(echo_NxQxW), grid, steps, ECHO_PITCHES, margin, self.echo_row)
+      for echo_NxQxW in region.echo_NxExQxW.swapaxes(0, 1)
+    ]
+    return jnp.concatenate(each_ExNxRxCxS, axis=-1)
+
+  def windows(self, features_NxQxWx5, grid: Grid, steps: int, there: int, margin: int, row):
+    """For each patch, `steps` from its first column on, as vectors, (N, rows, cols, S).
+
+    Of the `there` pitches above and below the region, those up to `margin` from the patch are in.
+    """
+    (p, t), skip = grid.patch, there - margin
     features_NxQxWx5 = features_NxQxWx5[:, skip : features_NxQxWx5.shape[1] - skip]
-    columns = [features_NxQxWx5[:, :, c * t : c * t + halo] for c in range(grid.cols)]
-    rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), self.halo_row)
+    columns = [features_NxQxWx5[:, :, c * t : c * t + steps] for c in range(grid.cols)]
+    rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), row)
     # Or XLA (CPU) fuses the sum over all windows in the backward pass into a slow transposed copy.
     rows_NxQxCxE = jax.lax.optimization_barrier(rows_NxQxCxE)
     num, _, cols, _ = rows_NxQxCxE.shape
-    if self.margin == 0:
-      strips = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
-      return strips.reshape(num, grid.rows, cols, -1)
+    if margin == 0:
+      windows = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
+      return windows.reshape(num, grid.rows, cols, -1)
     # A window of pitches for each row of patches, as slices: a gather's gradient would be slow.
     last = (grid.rows - 1) * p + 1
-    shifts = [rows_NxQxCxE[:, s : s + last : p] for s in range(p + 2 * self.margin)]
+    shifts = [rows_NxQxCxE[:, s : s + last : p] for s in range(p + 2 * margin)]
     return jnp.concatenate(shifts, axis=-1)
 
   def chords(self, region: Region, features_NxQxWx5, grid: Grid):

@@ -73,7 +73,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
 
   target = job.target_NxPxT
   return Job(
-    children(job.region, grid, seen, flat_C, cond, config.codec, config.levels[index].upwards),
+    children(job.region, grid, seen, flat_C, cond, config, config.levels[index]),
     Noise(noise(job.noise.choice), noise(job.noise.order)),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),

@@ -10,7 +10,7 @@ import pytest
 import models
 from fractaljax.model.fractal import Fractal, empty_cache
 from fractaljax.model.patches import make_grid
-from fractaljax.model.region import Region
+from fractaljax.model.region import ECHO_PITCHES, ECHO_STEPS, Region
 from fractaljax.music.crop import NUM_PHASES
 
 NUM_PITCHES, NUM_STEPS, HALO = 16, 32, 6
@@ -23,10 +23,10 @@ LEVELS = [(name, i) for name, patches in HIERARCHIES.items() for i in range(len(
 
 @functools.cache
 def model_of(name, codec='onset', scan='time', scale=0.5):
-  halo_pitches = 3 if scan == 'time' else 0
+  halo_pitches, echoes = (3, (17, 20)) if scan == 'time' else (0, ())
   config = models.tiny(
     HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
-    chord_pitches=5,
+    chord_pitches=5, echoes=echoes,
     span=16 if scan == "time" else 0,
   )  # fmt: skip
   return config, models.random_params(config, scale=scale)
@@ -38,6 +38,8 @@ def random_region(config, index, num=3):
   rng, margin = np.random.default_rng(index), config.margin
   canvas_shape = (num, size[0] + 2 * margin, HALO + size[1])
   width = config.levels[index - 1].width if index else 0
+  echo_shape = (num, 2, size[0] + 2 * ECHO_PITCHES, size[1] + 2 * ECHO_STEPS)
+  echo = rng.integers(0, config.codec.num_values + 2, echo_shape) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -45,6 +47,7 @@ def random_region(config, index, num=3):
     jnp.asarray(rng.integers(0, 9, (num, size[1])), jnp.int32),
     jnp.asarray(rng.integers(0, NUM_PITCHES // size[0], num) * size[0], jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
+    echo,
     margin,
   )
 

@@ -16,6 +16,7 @@ BAD_MODEL = [
   ('halo', -1, 'halo'),
   ('halo_pitches', -1, 'halo_pitches'),
   ('chord_pitches', -1, 'chord_pitches'),
+  ('echoes', (2,), 'echoes'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),

@@ -42,7 +42,12 @@ def test_square_levels_are_normalised(generators, gate):
 @pytest.mark.parametrize('generators', mixes(MUSICAL))
 def test_musical_levels_are_normalised(generators):
   # With and without the halo by turns: what it may see depends on the level above.
-  config = models.tiny(MUSICAL, generators, halo=2 * (generators.count('mar') % 2))
+  config = models.tiny(
+    MUSICAL,
+    generators,
+    halo=2 * (generators.count('mar') % 2),
+    echoes=(3,) * (generators[0] == 'ar'),
+  )
   np.testing.assert_allclose(total_probability(config, 4), 1, atol=1e-5)
 
 

@@ -50,6 +50,7 @@ COMPUTED = {
   'model.halo': 3,
   'model.halo_pitches': 1,
   'model.chord_pitches': 1,
+  'model.echoes': (17,),
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
