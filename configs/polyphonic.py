@@ -19,7 +19,7 @@ EVALUATIONS = 12  # in a run
 # Updates at most, steps in a crop, dropout, hidden cells, semitones: more of these for fewer songs;
 # then the pitches below a key that it sees at its own step.
 DATASETS = {
-  'jsb': (1_500, 64, 0.2, 0.1, (-5, 6), 36),
+  'jsb': (1_600, 64, 0.2, 0.15, (-5, 6), 36),
   'nottingham': (8_000, 128, 0.05, 0.0, (0, 0), 12),
   'musedata': (8_000, 128, 0.0, 0.0, (0, 0), 12),
   'piano_midi': (3_000, 128, 0.1, 0.05, (-5, 6), 12),
