@@ -16,34 +16,47 @@ from fractaljax.config import base
 from fractaljax.errors import UserError
 
 EVALUATIONS = 12  # in a run
-# Updates at most, steps in a crop, dropout, hidden cells, semitones: more of these for fewer songs;
-# then the pitches below a key that it sees at its own step.
+# What songs differ in: where there are fewer, they are varied and hidden more. Updates are at most.
 DATASETS = {
-  'jsb': (1_600, 64, 0.2, 0.15, (-5, 6), 36),
-  'nottingham': (8_000, 128, 0.05, 0.0, (0, 0), 12),
-  'musedata': (8_000, 128, 0.0, 0.0, (0, 0), 12),
-  'piano_midi': (3_000, 128, 0.1, 0.05, (-5, 6), 12),
-}
+  'jsb': dict(
+    updates=1_500, crop_steps=64, transpose=(-5, 6), dropout=0.2, hide=0.1, weight_decay=0.5,
+    chord_pitches=36,
+  ),
+  'nottingham': dict(
+    updates=8_000, crop_steps=128, transpose=(0, 0), dropout=0.05, hide=0.0, weight_decay=0.05,
+    chord_pitches=12,
+  ),
+  'musedata': dict(
+    updates=8_000, crop_steps=128, transpose=(0, 0), dropout=0.0, hide=0.0, weight_decay=0.05,
+    chord_pitches=12,
+  ),
+  'piano_midi': dict(
+    updates=3_000, crop_steps=128, transpose=(-5, 6), dropout=0.1, hide=0.05, weight_decay=0.05,
+    chord_pitches=12,
+  ),
+}  # fmt: skip
 
 
 def get_config(dataset: str = 'jsb') -> ConfigDict:
   if dataset not in DATASETS:
     raise UserError(f'no benchmark {dataset!r} in configs/polyphonic.py; one of {list(DATASETS)}')
+  songs = DATASETS[dataset]
   config = base()
-  config.num_steps, crop_steps, dropout, hide, semitones, chord_pitches = DATASETS[dataset]
-  config.data.transpose = semitones
-  config.data.crop_steps, config.data.batch_size = crop_steps, 512 // crop_steps
+  config.num_steps, config.data.crop_steps = songs['updates'], songs['crop_steps']
+  config.data.batch_size = 512 // songs['crop_steps']
+  config.data.transpose = songs['transpose']
   model = config.model
-  model.dropout, model.hide = dropout, hide
+  model.dropout, model.hide = songs['dropout'], songs['hide']
   model.codec, model.low_pitch, model.num_pitches = 'binary', 21, 88
   model.patches = ((88, 1), (11, 1), (1, 1))
   model.generators = ('ar', 'ar', 'ar')
   model.widths, model.depths, model.heads = (160, 96, 64), (3, 2, 1), (5, 3, 2)
   model.capacities = (1.0, 0.36)  # of 8 octaves of a step; 0.28 to 0.33 are occupied on average
   model.iterations = (1, 1, 1)
-  model.span = crop_steps
-  model.halo, model.halo_pitches, model.chord_pitches = 16, 12, chord_pitches
+  model.span = songs['crop_steps']
+  model.halo, model.halo_pitches, model.chord_pitches = 16, 12, songs['chord_pitches']
   config.optimizer.learning_rate = 3e-3
+  config.optimizer.weight_decay = songs['weight_decay']
   config.optimizer.ema_decay = 0.998
   config.eval_crops = 64
   config.eval_temperatures = ()
