@@ -26,8 +26,9 @@ _REFERENCE = flags.DEFINE_string(
 )
 _STEPS = flags.DEFINE_integer(
   'steps',
-  512,
-  'length of a sample in 16ths: longer files are cut, shorter end silent',
+  None,
+  'in 16ths: of --midi the length of a sample, 512 by default (longer files are cut, shorter end '
+  'silent); of --checkpoint the windows that songs are scored in, by default as in training',
   lower_bound=1,
 )
 _IN_C = flags.DEFINE_bool(
@@ -57,7 +58,7 @@ def _evaluate_checkpoint():
   distributed.start()
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()), _WHICH.value)
   songs = read_songs(_DATA.value, _SPLIT.value, trained.config.data.in_c)
-  found = trained.score(songs, _SEED.value, _BATCH_SIZE.value)
+  found = trained.score(songs, _SEED.value, _BATCH_SIZE.value, _STEPS.value)
   sign, kind = ('=', 'exact') if trained.model.config.exact else ('<=', 'bound')
   distributed.say(
     f'{_SPLIT.value}, step {trained.step}: {sign} {found.nats_per_step:.4f} nats a step, '
@@ -83,16 +84,17 @@ def _evaluate_samples():
 
   if not _REFERENCE.value:
     raise UserError('--reference is missing; give what prepare wrote, or a folder of MIDI files')
+  num_steps = _STEPS.value or 512
   reference = read_reference(_REFERENCE.value, _IN_C.value)
   samples, rejected = read_folder(_MIDI.value, '--midi')
   # A MIDI file ends with its last note, a sample with its last step.
   samples = [
-    dataclasses.replace(song, num_steps=max(song.num_steps, _STEPS.value)) for song in samples
+    dataclasses.replace(song, num_steps=max(song.num_steps, num_steps)) for song in samples
   ]
-  comparison = compare(samples, reference.songs, reference.train, _STEPS.value)
+  comparison = compare(samples, reference.songs, reference.train, num_steps)
   print(comparison.table())
   left_out = {'rejected': rejected, 'rejected_songs': reference.rejected}
-  print(json.dumps({'steps': _STEPS.value} | left_out | comparison.summary()))
+  print(json.dumps({'steps': num_steps} | left_out | comparison.summary()))
 
 
 if __name__ == '__main__':

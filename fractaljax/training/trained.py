@@ -69,18 +69,29 @@ class Trained(NamedTuple):
     drawn = draw(self.model, self.params, Plan(), knobs, crop, num, 8, seed, self.placement)
     return drawn.tokens_BxPxT
 
-  def score(self, songs: Sequence[Song], seed: int = 0, batch_size: int = 8) -> Likelihood:
+  def score(
+    self,
+    songs: Sequence[Song],
+    seed: int = 0,
+    batch_size: int = 8,
+    num_steps: int | None = None,
+  ) -> Likelihood:
     """Scores songs, every occupied patch expanded; see `score_batches`.
 
     A model with a `span` is given whole songs, so that what came before is carried on to their
-    ends; another one the windows that tile them, of the length that it was trained on.
+    ends; another one the windows that tile them.
 
     Args:
       songs: the songs.
       seed: of the random orders of masked levels.
       batch_size: windows at a time, if it is given these; rounded up to a multiple of the devices.
+      num_steps: length of a window; None for that of the crops of training.
+
+    Raises:
+      UserError: the first patch does not divide the steps.
     """
-    config, num_steps = self.model.config, self.config.data.crop_steps
+    config, num_steps = self.model.config, num_steps or self.config.data.crop_steps
+    config.check_steps(num_steps, 'steps')
     each, devices = self.placement.at_least(batch_size), self.placement.num_devices
     inputs = config.halo, config.attributes
 

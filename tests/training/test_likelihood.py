@@ -6,10 +6,12 @@ import pytest
 
 from fractaljax.config import check
 from fractaljax.data import pipeline
+from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.music.codec import HOLD, Codec
+from fractaljax.training import trained
 from fractaljax.training.likelihood import needed_capacities, score_batches
 from fractaljax.training.step import num_notes
 from runs import tiny_config
@@ -46,6 +48,23 @@ def test_whole_songs_have_every_step_once_and_shapes_of_one_size():
   assert shapes == {(8, 32), (4, 64), (2, 128)}
   assert sum(batch.valid_T.sum() for batch in batches) == sum(song.num_steps for song in songs)
   assert all(batch.bar_T[:, 0].max() == 0 for batch in batches)
+
+
+@pytest.mark.parametrize(('given', 'length'), [(None, 32), (16, 16)])
+def test_windows_are_as_long_as_asked(monkeypatch, given, length):
+  config = tiny_config(**{'data.crop_steps': 32})
+  where = data_parallel(jax.devices()[:1])
+  lone = trained.Trained(config, Fractal(check(config, 1)), {}, 0, where)
+  shapes = []
+  monkeypatch.setattr(
+    trained, 'score_batches',
+    lambda model, params, batches, *_: shapes.extend(b.valid_T.shape for b in batches),
+  )  # fmt: skip
+  songs = [corpus.song(0, 0, num_bars=3)]
+  lone.score(songs, batch_size=1, num_steps=given)
+  assert shapes == [(1, length)] * -(-songs[0].num_steps // length)
+  with pytest.raises(UserError, match='steps=12 '):
+    lone.score(songs, num_steps=12)
 
 
 def test_the_score_does_not_depend_on_devices_or_room(scored):
