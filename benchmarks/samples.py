@@ -3,10 +3,13 @@
 The samples are drawn at temperature 1 with nothing known, and so are beginnings; the songs are cut
 into excerpts of the same length, from anywhere. `ceiling` is what excerpts of training songs reach
 in the place of the samples. Notes a second count samples at 120 quarters a minute, as `sample`
-writes them.
+writes them. `by_quarter` has the means of [samples, songs] in each quarter of their length: whether
+samples drift.
 
 python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
 """
+
+from collections.abc import Sequence
 
 import jax
 from absl import flags
@@ -16,6 +19,8 @@ from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.mesh import data_parallel
 from fractaljax.music.comparison import compare
+from fractaljax.music.excerpt import excerpts
+from fractaljax.music.metrics import FIGURES, mean, values_of
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import draw
@@ -24,9 +29,21 @@ from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
 _NUM = flags.DEFINE_integer('num', 200, 'samples', lower_bound=1)
-_STEPS = flags.DEFINE_integer('steps', 512, 'length of each', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of each, at least 4 bars', lower_bound=64)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
+
+WATCHED = ('notes_per_bar', 'pitch_mean', 'pitch_std', 'in_key_share', 'velocity_mean')
+
+
+def by_quarter(songs: Sequence[Song], num_steps: int) -> dict[str, list[float]]:
+  """Means of figures in each quarter of the excerpts of `num_steps`, by name."""
+  each = [excerpts([piece], num_steps // 4) for piece in excerpts(songs, num_steps)]
+  quarters = [[pieces[k] for pieces in each if k < len(pieces)] for k in range(4)]
+  return {
+    name: [round(mean(values_of(FIGURES[name], quarter)), 4) for quarter in quarters]
+    for name in WATCHED
+  }
 
 
 def main(_):
@@ -43,6 +60,7 @@ def main(_):
   print(comparison.table())
   setting.report(
     benchmark='samples', step=trained.step, steps=_STEPS.value, seconds=drawn.seconds,
+    by_quarter=[by_quarter(samples, _STEPS.value), by_quarter(reference.songs, _STEPS.value)],
     **comparison.summary(),
   )  # fmt: skip
 

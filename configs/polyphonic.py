@@ -6,7 +6,7 @@ it, an octave around, and the keys below it at its own step, one octave or three
 Command:   python benchmarks/polyphonic.py --dataset=nottingham
            (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
 Hardware:  one core of an AMD EPYC, 14 to 26 minutes
-Result:    nats a step of the valid sequences: JSB 5.15, Nottingham 1.81, MuseData 5.32,
+Result:    nats a step of the valid sequences: JSB 4.98, Nottingham 1.81, MuseData 5.32,
            Piano-midi 6.36, after 1,200 to 2,500 updates; see RESULTS.md
 """
 
