@@ -125,11 +125,10 @@ def _cut_echoes(region: Region, corners_C, patch, seen_NxQxW, config: ModelConfi
     sources = [(region.echo_NxExQxW[:, e], col_C) for e in range(len(config.echoes))]
   else:
     roll_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
-    back = max(config.echoes) + ECHO_STEPS
-    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (back, 0))
+    longest = max(config.echoes)
+    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (longest + ECHO_STEPS, 0))
     roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
-    first = back + region.halo - ECHO_STEPS
-    sources = [(roll_NxQxW, col_C + first - steps) for steps in config.echoes]
+    sources = [(roll_NxQxW, col_C + region.halo + longest - steps) for steps in config.echoes]
   return jnp.stack([patches.cut(x, n_C, row_C, col, size) for x, col in sources], axis=1)
 
 

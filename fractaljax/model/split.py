@@ -196,52 +196,44 @@ class Split(nn.Module):
     return row(rows_xE) if row is not None else rows_xE
 
   def strips(self, region: Region, features_NxQxWx5, grid: Grid):
-    """Halo strips of all patches as vectors, (N, rows, cols, S E), S = the strip's pitches."""
-    return self.windows(
-      features_NxQxWx5, grid, region.halo, region.margin, self.margin, self.halo_row
-    )
+    """Halo strips of all patches as vectors, (N, rows, cols, S)."""
+    first, size = region.margin - self.margin, (grid.patch[0] + 2 * self.margin, region.halo)
+    return self.windows(features_NxQxWx5, grid, first, size, self.halo_row)
+
+  def chords(self, region: Region, features_NxQxWx5, grid: Grid):
+    """The pitches below each patch at its own time as vectors, (N, rows, cols, S)."""
+    first, size = region.margin - self.num_below, (self.num_below, grid.patch[1])
+    return self.windows(features_NxQxWx5[:, :, region.halo :], grid, first, size, self.patch_row)
 
   def echoes(self, region: Region, grid: Grid):
     """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
-    steps = grid.patch[1] + 2 * ECHO_STEPS
-    margin = 0 if self.is_whole else ECHO_PITCHES
+    (p, t), margin = grid.patch, 0 if self.is_whole else ECHO_PITCHES
+    first, size = ECHO_PITCHES - margin, (p + 2 * margin, t + 2 * ECHO_STEPS)
     each_ExNxRxCxS = [
-      self.windows(self.features(echo_NxQxW), grid, steps, ECHO_PITCHES, margin, self.echo_row)
+      self.windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
       for echo_NxQxW in region.echo_NxExQxW.swapaxes(0, 1)
     ]
     return jnp.concatenate(each_ExNxRxCxS, axis=-1)
 
-  def windows(self, features_NxQxWx5, grid: Grid, steps: int, there: int, margin: int, row):
-    """For each patch, `steps` from its first column on, as vectors, (N, rows, cols, S).
+  def windows(self, features_NxQxWx5, grid: Grid, first: int, size: tuple[int, int], row):
+    """A block of `size` (pitches, steps) for each patch as vectors, (N, rows, cols, S).
 
-    Of the `there` pitches above and below the region, those up to `margin` from the patch are in.
+    That of the first patch begins in row `first` and column 0, the others as their patches lie.
     """
-    (p, t), skip = grid.patch, there - margin
-    features_NxQxWx5 = features_NxQxWx5[:, skip : features_NxQxWx5.shape[1] - skip]
+    (p, t), (height, steps) = grid.patch, size
+    last = (grid.rows - 1) * p
+    features_NxQxWx5 = features_NxQxWx5[:, first : first + last + height]
     columns = [features_NxQxWx5[:, :, c * t : c * t + steps] for c in range(grid.cols)]
     rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), row)
     # Or XLA (CPU) fuses the sum over all windows in the backward pass into a slow transposed copy.
     rows_NxQxCxE = jax.lax.optimization_barrier(rows_NxQxCxE)
     num, _, cols, _ = rows_NxQxCxE.shape
-    if margin == 0:
+    if height == p:
       windows = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
       return windows.reshape(num, grid.rows, cols, -1)
     # A window of pitches for each row of patches, as slices: a gather's gradient would be slow.
-    last = (grid.rows - 1) * p + 1
-    shifts = [rows_NxQxCxE[:, s : s + last : p] for s in range(p + 2 * margin)]
+    shifts = [rows_NxQxCxE[:, s : s + last + 1 : p] for s in range(height)]
     return jnp.concatenate(shifts, axis=-1)
-
-  def chords(self, region: Region, features_NxQxWx5, grid: Grid):
-    """The pitches below each patch at its own time as vectors, (N, rows, cols, K E)."""
-    (p, t), num = grid.patch, features_NxQxWx5.shape[0]
-    cells_NxQxCxtx5 = features_NxQxWx5[:, :, region.halo :].reshape(
-      num, -1, grid.cols, t, NUM_FEATURES
-    )
-    rows_NxQxCxE = self.narrowed(cells_NxQxCxtx5, self.patch_row)
-    first, last = region.margin - self.num_below, (grid.rows - 1) * p + 1
-    return jnp.concatenate(
-      [rows_NxQxCxE[:, s : s + last : p] for s in range(first, region.margin)], axis=-1
-    )
 
   def logits(self, y_NxLxD):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32."""
