@@ -38,7 +38,7 @@ def stream(config: ConfigDict, songs: Sequence[Song]) -> Stream:
   model, data = build_model(config.model), config.data
   return pipeline.training_batches(
     songs, model.codec, data.batch_size, data.crop_steps, model.halo, data.transpose,
-    model.attributes, config.seed, workers=data.workers,
+    model.attributes, config.seed, workers=data.workers, beginnings=data.beginnings,
   )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ def base() -> ConfigDict:
   config.data.in_c = False  # move every song to C major or A minor first
   config.data.damaged = 'refuse'  # shards that are missing or not as written: 'refuse' or 'skip'
   config.data.workers = 0  # processes that cut the crops; 0 = a thread
+  config.data.beginnings = 0.0  # share of the crops that begin where their song does; samples do
   config.data.transpose = (-5, 6)  # semitones, lowest and highest
 
   config.model = _base_model()
@@ -68,6 +69,7 @@ def _base_model() -> ConfigDict:
   model.halo_pitches = 0  # above and below
   model.chord_pitches = 0  # below, at the same step
   model.echoes = ()  # steps back at which what was there is seen again, such as 64: four bars
+  model.matches = 0  # echoes of what followed the halos most like a patch's own
   model.hide = 0.0  # share of the cells that a level reads, in training
   model.head_width = 64
   model.head_depth = 1
@@ -135,6 +137,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     halo_pitches=model.halo_pitches,
     chord_pitches=model.chord_pitches,
     echoes=tuple(model.echoes),
+    matches=model.matches,
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,
@@ -152,7 +155,9 @@ POSITIVE = (
   'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps', 'optimizer.accumulate',
   'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
 )  # fmt: skip
-SHARES = ('optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay')
+SHARES = (
+  'data.beginnings', 'optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay',
+)  # fmt: skip
 NOT_NEGATIVE = ('data.workers', 'optimizer.warmup_steps', 'optimizer.weight_decay')
 
 

@@ -23,6 +23,7 @@ def training_batches(
   process_index: int = 0,
   process_count: int = 1,
   workers: int = 0,
+  beginnings: float = 0.0,
 ) -> Stream:
   """An endless stream of batches of random crops; batch k is a function of (seed, k).
 
@@ -43,9 +44,10 @@ def training_batches(
     seed: of everything random.
     process_index, process_count: which share of the crops is this process's.
     workers: processes that cut the crops; 0 = a thread of this one. They need parsed absl flags.
+    beginnings: share of the crops that begin where their song does, besides those by chance.
   """
   sheets = Sheets(songs, codec, num_steps, halo, tuple(transpose), attributes)
-  blocks = Blocks(sheets, sheets.most_notes(), seed, process_index, process_count)
+  blocks = Blocks(sheets, sheets.most_notes(), seed, process_index, process_count, beginnings)
   return Stream(blocks, batch_size, workers)
 
 

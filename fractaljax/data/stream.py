@@ -51,6 +51,7 @@ class Blocks(Sequence[Clip]):
     max_notes: room for the notes of a crop.
     seed: of everything random.
     process_index, process_count: which share of the crops is this process's.
+    beginnings: share of the crops that begin where their song does, besides those by chance.
     first: the first of its crops in the first block.
     size: crops in a block.
   """
@@ -60,6 +61,7 @@ class Blocks(Sequence[Clip]):
   seed: int
   process_index: int
   process_count: int
+  beginnings: float = 0.0
   first: int = 0
   size: int = 1
 
@@ -95,7 +97,9 @@ class Blocks(Sequence[Clip]):
     epoch = draw_epoch(self.seed, epoch_number, len(self.sheets))
     index = int(epoch.song_N[place])
     sheet = self.sheets[index]
-    bar = int(epoch.start_N[place] * len(sheet.stretch_Kx2))
+    start, share = float(epoch.start_N[place]), self.beginnings
+    start = 0.0 if start < share else (start - share) / (1 - share)
+    bar = int(start * len(sheet.stretch_Kx2))
     return index, bar, sheet.shifts[int(epoch.shift_N[place] * len(sheet.shifts))]
 
 

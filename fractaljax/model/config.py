@@ -67,6 +67,8 @@ class ModelConfig:
       it in the scan; by interval, too.
     echoes: steps back, at each of which every level but the first is told what was at the same
       pitches, and just around: music repeats, and a repeat need not be remembered.
+    matches: echoes more, not of a fixed age: each first patch's own, what followed the halos most
+      like its own, and so goes on with them, if the music repeats.
     hide: share of the cells which training lets no level see, at random, when it reads them.
     head_width: channels of the value head.
     head_depth: its hidden layers.
@@ -87,6 +89,7 @@ class ModelConfig:
   halo_pitches: int
   chord_pitches: int
   echoes: tuple[int, ...]
+  matches: int
   hide: float
   head_width: int
   head_depth: int
@@ -104,6 +107,10 @@ class ModelConfig:
   def margin(self) -> int:
     """Pitches above and below a region that its canvas has."""
     return max(self.halo_pitches, self.chord_pitches)
+
+  @property
+  def num_echoes(self) -> int:
+    return len(self.echoes) + self.matches
 
   @property
   def exact(self) -> bool:
@@ -157,6 +164,13 @@ def _check_model(config: ModelConfig):
     config.echoes,
     f'must each go back more than the first patch, {first.patch[1]} steps, and the first level '
     "must not be AR by 'pitch'",
+  )
+  _require(
+    config.matches == 0
+    or (config.matches > 0 and config.halo > 0 and (first.upwards or not first.causal)),
+    'matches',
+    config.matches,
+    "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
   )
   by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
   _require(

@@ -7,6 +7,7 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
+from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
@@ -28,8 +29,8 @@ class Region:
     row_N: pitch row of the region's lowest pitch.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
     echo_NxExQxW: tokens of the region's pitches and steps so many steps before, for each of E
-      echoes, with ECHO_PITCHES and ECHO_STEPS more on every side; None for the whole roll, and
-      where the model has no echoes.
+      echoes and matches, with ECHO_PITCHES and ECHO_STEPS more on every side; None for the whole
+      roll, and where the model has none.
     margin: K.
   """
 
@@ -112,7 +113,7 @@ def children(
   )
   row_C = region.row_N[n_C] + row_C
   echo = None
-  if config.echoes:
+  if config.num_echoes:
     echo = _cut_echoes(region, (n_C, row_C, col_C), (p, t), seen_NxQxW, config)
   return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, margin)
 
@@ -122,14 +123,43 @@ def _cut_echoes(region: Region, corners_C, patch, seen_NxQxW, config: ModelConfi
   n_C, row_C, col_C = corners_C
   size = (patch[0] + 2 * ECHO_PITCHES, patch[1] + 2 * ECHO_STEPS)
   if region.echo_NxExQxW is not None:
-    sources = [(region.echo_NxExQxW[:, e], col_C) for e in range(len(config.echoes))]
+    sources = [(x_NxQxW, col_C) for x_NxQxW in region.echo_NxExQxW.swapaxes(0, 1)]
   else:
     roll_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
-    longest = max(config.echoes)
-    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (longest + ECHO_STEPS, 0))
+    # The earliest that is asked for; at 0 in the padded roll, a whole block is outside.
+    back = max((size[1], *(ECHO_STEPS + steps for steps in config.echoes)))
+    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (back, 0))
     roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
-    sources = [(roll_NxQxW, col_C + region.halo + longest - steps) for steps in config.echoes]
+    here_C = back + region.halo + col_C - ECHO_STEPS
+    cols = [here_C - steps for steps in config.echoes]
+    if config.matches:
+      steps_CxM = _matches(roll_NxPxW, region.halo, patch[1], n_C, col_C, config)
+      cols += list(jnp.where(steps_CxM > 0, here_C[:, None] - steps_CxM, 0).T)
+    sources = [(roll_NxQxW, col_C) for col_C in cols]
   return jnp.stack([patches.cut(x, n_C, row_C, col, size) for x, col in sources], axis=1)
+
+
+def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig):
+  """How many steps before each patch that began which followed the halo most like its own, (C, M).
+
+  Of the patches of `steps` steps that end before it does begin, the M whose halos differ from its
+  own in the fewest cells, the newest first among equals; 0 where there are not so many.
+  """
+  sounding_NxPxW = is_sounding(roll_NxPxW, config.codec.num_values).astype(jnp.float32)
+  num = (roll_NxPxW.shape[2] - halo) // steps
+  halos = [sounding_NxPxW[:, :, i * steps : i * steps + halo] for i in range(num)]
+  halos_NxLxS = jnp.stack(halos, axis=1).reshape(len(roll_NxPxW), num, -1)
+  # Whole numbers, so equals are equal in every program.
+  both_NxLxL = jnp.einsum('nis,njs->nij', halos_NxLxS, halos_NxLxS)
+  alike_NxLxL = 2 * both_NxLxL - halos_NxLxS.sum(axis=2)[:, None]
+  ago_LxL = np.arange(num)[:, None] - np.arange(num)
+  alike_NxLxL = jnp.where(ago_LxL * steps >= steps + ECHO_STEPS, alike_NxLxL, -jnp.inf)
+  alike_CxL = alike_NxLxL[n_C, col_C // steps]
+  # With room for those that are not there.
+  newest_CxL = jnp.pad(alike_CxL[:, ::-1], ((0, 0), (0, config.matches)), constant_values=-jnp.inf)
+  best_CxM, newest_CxM = jax.lax.top_k(newest_CxL, config.matches)
+  col_CxM = (num - 1 - newest_CxM) * steps
+  return jnp.where(jnp.isfinite(best_CxM), col_C[:, None] - col_CxM, 0)
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

@@ -43,7 +43,7 @@ class Split(nn.Module):
     self.before = self.dense(level.width) if config.halo else None
     self.below = self.dense(level.width) if self.num_below else None
     self.echo_row = self.row_dense(level.patch[1] + 2 * ECHO_STEPS)
-    self.echo = self.dense(level.width) if self.index and config.echoes else None
+    self.echo = self.dense(level.width) if self.index and config.num_echoes else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:

@@ -167,6 +167,7 @@ def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]) -> Stream
     jax.process_index(),
     count,
     data.workers,
+    data.beginnings,
   )
 
 

@@ -99,6 +99,17 @@ def test_starts_and_intervals_are_spread_evenly():
   assert np.all(np.abs(np.concatenate([start_counts, shift_counts]) - 400) < 80)
 
 
+def test_a_share_begins_where_the_song_does():
+  song = Song(np.array([[0, 96, 60, 64]], np.int32), 96)
+  args = [song], CODEC, 2000, 32, 0, (0, 0), (), 0
+  batch = next(pipeline.training_batches(*args, beginnings=0.5))
+  starts, counts = np.unique(batch.start, return_counts=True)
+  assert starts.tolist() == [0, 16, 32, 48, 64]
+  assert np.all(np.abs(counts - [1200, 200, 200, 200, 200]) < 80)
+  batch = next(pipeline.training_batches(*args, beginnings=1.0))
+  assert not batch.start.any()
+
+
 @pytest.mark.slow
 def test_worker_processes_give_what_threads_give_and_either_resumes_the_other(songs):
   if not flags.FLAGS.is_parsed():

@@ -26,7 +26,7 @@ def model_of(name, codec='onset', scan='time', scale=0.5):
   halo_pitches, echoes = (3, (17, 20)) if scan == 'time' else (0, ())
   config = models.tiny(
     HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
-    chord_pitches=5, echoes=echoes,
+    chord_pitches=5, echoes=echoes, matches=len(echoes) // 2,
     span=16 if scan == "time" else 0,
   )  # fmt: skip
   return config, models.random_params(config, scale=scale)
@@ -38,7 +38,7 @@ def random_region(config, index, num=3):
   rng, margin = np.random.default_rng(index), config.margin
   canvas_shape = (num, size[0] + 2 * margin, HALO + size[1])
   width = config.levels[index - 1].width if index else 0
-  echo_shape = (num, 2, size[0] + 2 * ECHO_PITCHES, size[1] + 2 * ECHO_STEPS)
+  echo_shape = (num, config.num_echoes, size[0] + 2 * ECHO_PITCHES, size[1] + 2 * ECHO_STEPS)
   echo = rng.integers(0, config.codec.num_values + 2, echo_shape) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),

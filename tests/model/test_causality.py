@@ -90,7 +90,7 @@ def test_tokens_reach_no_prediction_of_their_cell_or_before(scans, halo_pitches)
   # Without a gate every patch is expanded, so that numbers of patches are places in the order.
   config = models.tiny(
     PATCHES, num_pitches=NUM_PITCHES, levels=tuple(levels), gate=False, halo_pitches=halo_pitches,
-    echoes=(5, 6) if scans[0] == 'time' else (),
+    echoes=(5, 6) if scans[0] == 'time' else (), matches=2 * (scans[0] == 'time'),
   )  # fmt: skip
   run = outputs_by_level(config, models.random_params(config))
   run = functools.partial(run, key=jax.random.key(0))
@@ -115,7 +115,7 @@ def test_tokens_reach_no_prediction_of_their_cell_or_before(scans, halo_pitches)
 
 def test_hidden_patches_of_a_mar_level_are_seen_by_themselves_only():
   config = models.tiny(
-    ((4, 2), (1, 1)), ('mar', 'ar'), num_pitches=NUM_PITCHES, gate=False, echoes=(3, 4)
+    ((4, 2), (1, 1)), ('mar', 'ar'), num_pitches=NUM_PITCHES, gate=False, echoes=(3, 4), matches=1
   )
   run = outputs_by_level(config, models.random_params(config))
   roll_PxT, num_hidden = random_roll(), set()

@@ -17,6 +17,7 @@ BAD_MODEL = [
   ('halo_pitches', -1, 'halo_pitches'),
   ('chord_pitches', -1, 'chord_pitches'),
   ('echoes', (2,), 'echoes'),
+  ('matches', -1, 'matches'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),

@@ -47,6 +47,7 @@ def test_musical_levels_are_normalised(generators):
     generators,
     halo=2 * (generators.count('mar') % 2),
     echoes=(3,) * (generators[0] == 'ar'),
+    matches=generators.count('mar') % 2,
   )
   np.testing.assert_allclose(total_probability(config, 4), 1, atol=1e-5)
 
@@ -55,6 +56,12 @@ def test_musical_levels_are_normalised(generators):
 def test_levels_of_several_rows_are_normalised(generators):
   config = models.tiny(TALL, generators, num_pitches=4)
   np.testing.assert_allclose(total_probability(config, 2), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize('generators', mixes(TALL))
+def test_matches_leave_it_normalised(generators):
+  config = models.tiny(TALL, generators, halo=1, matches=2)
+  np.testing.assert_allclose(total_probability(config, 5), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize('generators', [('ar', 'ar'), ('ar', 'mar')])

@@ -38,3 +38,32 @@ def test_echoes_are_what_was_there_so_many_steps_before(depth):
       first = col - steps - ECHO_STEPS + far
       there = wide_QxW[row : row + p + 2 * ECHO_PITCHES, first : first + t + 2 * ECHO_STEPS]
       np.testing.assert_array_equal(echo_QxW, there)
+
+
+def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
+  config = models.tiny(((4, 2), (1, 1)), num_pitches=4, codec='onset', halo=3, matches=2)
+  level, outside = config.levels[0], config.codec.outside
+  roll_PxT = np.random.default_rng(1).integers(0, 3, (4, 24))
+  roll_PxT[:, 14:18] = roll_PxT[:, 4:8]
+  crop = models.as_crop(roll_PxT[None], config.halo, config.codec)
+  region = whole_roll(crop, config)
+  grid = make_grid(region.size, level.patch, level.scan)
+  flat_C, cond_Cx1 = jnp.arange(len(grid)), jnp.zeros((len(grid), 1))
+  region = children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level)
+  far = 4
+  around = ((ECHO_PITCHES, ECHO_PITCHES), (far, 0))
+  wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
+  sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (config.halo, 0)))
+  before = [sounds_PxW[:, col : col + config.halo] for col in range(0, 24, 2)]
+  for i, echo_ExQxW in enumerate(region.echo_NxExQxW):
+    # Those that have ended a step before, so that the step after them is known, too.
+    unlike = sorted(((before[i] != before[j]).sum(), i - j) for j in range(i - 1))
+    for e, echo_QxW in enumerate(echo_ExQxW):
+      there = np.full((8, 4), outside)
+      if e < len(unlike):
+        first = 2 * (i - unlike[e][1]) - ECHO_STEPS + far
+        there = wide_QxW[:, first : first + 4]
+      np.testing.assert_array_equal(echo_QxW, there)
+  np.testing.assert_array_equal(
+    region.echo_NxExQxW[8, 0, ECHO_PITCHES:-ECHO_PITCHES, ECHO_STEPS:-ECHO_STEPS], roll_PxT[:, 6:8]
+  )

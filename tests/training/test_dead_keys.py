@@ -33,6 +33,7 @@ COMPUTED = {
   'fsdp': 2,
   'data.batch_size': 8,
   'data.crop_steps': 64,
+  'data.beginnings': 0.9,
   'data.transpose': (3, 3),
   'model.codec': 'velocity',
   'model.low_pitch': 33,
@@ -51,6 +52,7 @@ COMPUTED = {
   'model.halo_pitches': 1,
   'model.chord_pitches': 1,
   'model.echoes': (17,),
+  'model.matches': 1,
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
@@ -97,7 +99,7 @@ def computed(config):
   songs = [corpus.song(0, i, num_bars=8) for i in range(4)]
   batch = next(pipeline.training_batches(
     songs, c.codec, config.data.batch_size, config.data.crop_steps, c.halo, config.data.transpose,
-    c.attributes, config.seed,
+    c.attributes, config.seed, beginnings=config.data.beginnings,
   ))  # fmt: skip
   yield tuple(x.tobytes() for x in batch)
   crops = pipeline.empty_batch(c.codec, config.data.crop_steps, c.halo, c.attributes)
