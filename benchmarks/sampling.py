@@ -48,8 +48,8 @@ def trained(config, what: str):
   """The model and its parameters after a short training."""
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   batches = setting.batches(config, _UPDATES.value)
-  state = setting.initial_state(model, optimizer, batches[0])
-  step = setting.update(model, optimizer)
+  state = setting.initial_state(model, optimizer)
+  step = setting.update(model, optimizer, config.data.crop_steps)
   for batch in tqdm(batches, desc=f'training {what}'):
     state, _ = step(state, batch)
   return model, state.params

@@ -48,8 +48,9 @@ def build(config: ConfigDict) -> Fractal:
 
 
 def initial_state(model: Fractal, optimizer) -> State:
-  """A fresh state."""
-  return jax.jit(_initial(model, optimizer))()
+  """A fresh state on one device."""
+  placement = data_parallel(jax.devices()[:1])
+  return jax.jit(_initial(model, optimizer), out_shardings=placement.replicated)()
 
 
 def state_shapes(model: Fractal, optimizer) -> State:
@@ -68,7 +69,13 @@ def update(model: Fractal, optimizer, crop_steps: int, ema_decay: float = 0.9):
   """The jitted training step on one device."""
   placement = data_parallel(jax.devices()[:1])
   step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement, crop_steps)
-  return jax.jit(step, donate_argnums=0)
+  # Where the state lies is given, or the first update's result would need a program of its own.
+  return jax.jit(
+    step,
+    in_shardings=(placement.replicated, placement.split),
+    out_shardings=placement.replicated,
+    donate_argnums=0,
+  )
 
 
 def prepare_step(config: ConfigDict, batch: Clip):
