@@ -142,16 +142,18 @@ def _cut_echoes(region: Region, corners_C, patch, seen_NxQxW, config: ModelConfi
 def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig):
   """How many steps before each patch that began which followed the halo most like its own, (C, M).
 
-  Of the patches of `steps` steps that end before it does begin, the M whose halos differ from its
-  own in the fewest cells, the newest first among equals; 0 where there are not so many.
+  Of the patches of `steps` steps that end a step before it or earlier, the M whose halos differ
+  from its own the least, the newest first among equals; 0 where there are not so many. A cell that
+  differs weighs the more the nearer it is to the patch, by 1 / distance.
   """
   sounding_NxPxW = is_sounding(roll_NxPxW, config.codec.num_values).astype(jnp.float32)
   num = (roll_NxPxW.shape[2] - halo) // steps
-  halos = [sounding_NxPxW[:, :, i * steps : i * steps + halo] for i in range(num)]
-  halos_NxLxS = jnp.stack(halos, axis=1).reshape(len(roll_NxPxW), num, -1)
+  col_LxH = np.arange(num)[:, None] * steps + np.arange(halo)
+  halos_NxPxLxH = sounding_NxPxW[:, :, col_LxH]
   # Whole numbers, so equals are equal in every program.
-  both_NxLxL = jnp.einsum('nis,njs->nij', halos_NxLxS, halos_NxLxS)
-  alike_NxLxL = 2 * both_NxLxL - halos_NxLxS.sum(axis=2)[:, None]
+  weighed_NxPxLxH = halos_NxPxLxH * (halo // np.arange(halo, 0, -1))
+  both_NxLxL = jnp.einsum('npih,npjh->nij', weighed_NxPxLxH, halos_NxPxLxH)
+  alike_NxLxL = 2 * both_NxLxL - weighed_NxPxLxH.sum(axis=(1, 3))[:, None]
   ago_LxL = np.arange(num)[:, None] - np.arange(num)
   alike_NxLxL = jnp.where(ago_LxL * steps >= steps + ECHO_STEPS, alike_NxLxL, -jnp.inf)
   alike_CxL = alike_NxLxL[n_C, col_C // steps]

@@ -57,7 +57,8 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
   before = [sounds_PxW[:, col : col + config.halo] for col in range(0, 24, 2)]
   for i, echo_ExQxW in enumerate(region.echo_NxExQxW):
     # Those that have ended a step before, so that the step after them is known, too.
-    unlike = sorted(((before[i] != before[j]).sum(), i - j) for j in range(i - 1))
+    differ = [(before[i] != before[j]).sum(axis=0) @ [1, 1, 3] for j in range(i)]
+    unlike = sorted((differ[j], i - j) for j in range(i - 1))
     for e, echo_QxW in enumerate(echo_ExQxW):
       there = np.full((8, 4), outside)
       if e < len(unlike):
