@@ -22,7 +22,9 @@ from fractaljax.model.trunk import num_parameters
 VARIANTS = {
   'as it is': {},
   'no gate': {'gate': False},
-  'no halo': {'halo': 0, 'halo_pitches': 0},
+  'no matches': {'matches': 0},
+  'chords of an octave': {'chord_pitches': 12},
+  'no halo': {'halo': 0, 'halo_pitches': 0, 'matches': 0},
   'halo without the pitches around': {'halo_pitches': 0},
   'halo of 8 steps': {'halo': 8},
   'halo of 32 steps': {'halo': 32},

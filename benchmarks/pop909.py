@@ -25,7 +25,8 @@ SQUARE = {
 }
 VARIANTS = {
   'musical, ar': {},
-  'musical, ar, no echoes': {'model.echoes': ()},
+  'musical, ar, no echoes, no matches': {'model.echoes': (), 'model.matches': 0},
+  'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
   'musical, ar, no gate': {'model.gate': False},
   'musical, ar, crops of 128': {'data.crop_steps': 128, 'data.batch_size': 4},

@@ -17,11 +17,12 @@ def get_config() -> ConfigDict:
   config = base()
   config.num_steps = 30_000
   config.data.batch_size = 32
+  config.data.beginnings = 0.15
   config.model.widths = (512, 512, 256, 128)
   config.model.depths = (4, 8, 3, 2)
   config.model.heads = (8, 8, 4, 4)
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
-  config.model.echoes = (64, 128)  # 4 and 8 bars
+  config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.model.dtype = 'bfloat16'
   config.optimizer.learning_rate = 6e-4
   config.optimizer.warmup_steps = 1_000

@@ -4,10 +4,10 @@ Time-causal and exact. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  one core of an AMD EPYC, 89 minutes
-Result:    POP909 in C: 7.87 bits a note on the valid songs (when and what 3.42, how long 1.14, how
-           loud 3.30); 200 samples of 512 steps beside them: notes a bar 18.2 (songs 18.9), pitch
-           std 10.7 (10.0), notes in the best key 97.4 % (97.2 %); see RESULTS.md
+Hardware:  one core of an AMD EPYC, 93 minutes
+Result:    POP909 in C: 7.58 bits a note on the valid songs (when and what 3.24, how long 1.10, how
+           loud 3.24); 200 samples of 512 steps beside them: notes a bar 15.5 (songs 18.9), pitch
+           std 10.3 (10.0), notes in the best key 97.6 % (97.2 %); see RESULTS.md
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
 
@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
   config.data.in_c = True
   config.data.transpose = (0, 0)
   config.data.batch_size = 1
+  config.data.beginnings = 0.15
   # Six octaves from C1: 0.07 % of the notes lie outside. A register is an octave.
   config.model.low_pitch, config.model.num_pitches = 24, 72
   config.model.patches = ((72, 16), (72, 1), (12, 1), (1, 1))
@@ -29,9 +30,9 @@ def get_config() -> ConfigDict:
   config.model.widths = (160, 160, 96, 64)
   config.model.depths = (2, 4, 2, 1)
   config.model.heads = (5, 5, 3, 2)
-  config.model.dropout = 0.0
+  config.model.dropout = 0.1
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
-  config.model.echoes = (64, 128)  # 4 and 8 bars
+  config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.998
   config.eval_every = 2_000

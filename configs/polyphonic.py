@@ -1,7 +1,8 @@
 """The polyphonic benchmarks of Boulanger-Lewandowski et al. (ICML 2012): 88 keys, on or off.
 
 An exact, time-causal model: steps, registers of 11 keys, keys. Every key sees the 16 steps before
-it, an octave around, and the keys below it at its own step, one octave or three, by interval.
+it, an octave around, the three octaves below at its own step, and what followed the two passages
+most like the one before it, all by interval.
 
 Command:   python benchmarks/polyphonic.py --dataset=nottingham
            (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
@@ -19,20 +20,16 @@ EVALUATIONS = 12  # in a run
 # What songs differ in: where there are fewer, they are varied and hidden more. Updates are at most.
 DATASETS = {
   'jsb': dict(
-    updates=1_500, crop_steps=64, transpose=(-5, 6), dropout=0.2, hide=0.1, weight_decay=0.5,
-    chord_pitches=36,
+    updates=1_500, crop_steps=64, transpose=(-5, 6), dropout=0.2, hide=0.1, weight_decay=0.5
   ),
   'nottingham': dict(
-    updates=8_000, crop_steps=128, transpose=(0, 0), dropout=0.05, hide=0.0, weight_decay=0.05,
-    chord_pitches=12,
+    updates=2_500, crop_steps=256, transpose=(0, 0), dropout=0.05, hide=0.0, weight_decay=0.05
   ),
   'musedata': dict(
-    updates=8_000, crop_steps=128, transpose=(0, 0), dropout=0.0, hide=0.0, weight_decay=0.05,
-    chord_pitches=12,
+    updates=2_000, crop_steps=512, transpose=(0, 0), dropout=0.0, hide=0.0, weight_decay=0.05
   ),
   'piano_midi': dict(
-    updates=3_000, crop_steps=128, transpose=(-5, 6), dropout=0.1, hide=0.05, weight_decay=0.05,
-    chord_pitches=12,
+    updates=1_200, crop_steps=512, transpose=(-5, 6), dropout=0.1, hide=0.05, weight_decay=0.05
   ),
 }  # fmt: skip
 
@@ -54,7 +51,7 @@ def get_config(dataset: str = 'jsb') -> ConfigDict:
   model.capacities = (1.0, 0.36)  # of 8 octaves of a step; 0.28 to 0.33 are occupied on average
   model.iterations = (1, 1, 1)
   model.span = songs['crop_steps']
-  model.halo, model.halo_pitches, model.chord_pitches = 16, 12, songs['chord_pitches']
+  model.halo, model.halo_pitches, model.chord_pitches, model.matches = 16, 12, 36, 2
   config.optimizer.learning_rate = 3e-3
   config.optimizer.weight_decay = songs['weight_decay']
   config.optimizer.ema_decay = 0.998

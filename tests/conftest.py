@@ -5,12 +5,14 @@ import signal
 import tempfile
 from pathlib import Path
 
-# Before JAX starts. Tiny programs run once: what costs is to compile them.
+# Before JAX starts. Tiny programs run once: what costs is to compile them, and XLA's fusion
+# emitters double that.
 os.environ['XLA_FLAGS'] = ' '.join((
   os.environ.get('XLA_FLAGS', ''),
   '--xla_force_host_platform_device_count=8',
   '--xla_backend_optimization_level=0',
   '--xla_llvm_disable_expensive_passes=true',
+  '--xla_cpu_use_fusion_emitters=false',
 ))  # fmt: skip
 os.environ['JAX_PLATFORMS'] = 'cpu'
 # A run compiles what the run before it did: for this session, what took long is kept.

@@ -1,5 +1,8 @@
 """A config so small that a whole run takes seconds, and a run's folder without the run."""
 
+import os
+import re
+
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -55,3 +58,8 @@ def write_run(workdir, config: ConfigDict, step: int = 3):
   checkpoints = Checkpoints(str(workdir), config)
   checkpoints.save(State(jnp.int32(step), last, average, ()), {})
   checkpoints.close()
+
+
+def xla_flags(num_devices: int) -> str:
+  """XLA_FLAGS of these tests, for a process that simulates so many devices."""
+  return re.sub(r'device_count=\d+', f'device_count={num_devices}', os.environ['XLA_FLAGS'])

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 
+from configs import demo
 from fractaljax.data import ingest
 from fractaljax.music import corpus, midi
+from runs import write_run, xla_flags
 
 ROOT = Path(__file__).parents[1]
 TINY = (
@@ -25,7 +28,7 @@ IN_ORDER = "--config.model.generators=('ar','ar')"
 
 
 def run(command: str, *flags: str) -> subprocess.CompletedProcess:
-  environment = dict(os.environ, XLA_FLAGS='--xla_backend_optimization_level=0')
+  environment = dict(os.environ, XLA_FLAGS=xla_flags(1))
   return subprocess.run(
     [sys.executable, '-m', f'fractaljax.{command}', *flags],
     cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
@@ -135,9 +138,10 @@ def test_a_passage_is_repainted_and_the_rest_is_kept(trained, songs, tmp_path):
 
 @pytest.mark.slow
 def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path):
-  workdir = tmp_path / 'run'
-  done = run('main', *TINY, IN_ORDER, f'--workdir={workdir}')
-  assert done.returncode == 0, done.stderr
+  workdir, config = tmp_path / 'run', demo.get_config()
+  pairs = [flag.removeprefix('--config.').split('=') for flag in (*TINY[1:], IN_ORDER)]
+  config.update_from_flattened_dict({key: literal_eval(value) for key, value in pairs})
+  write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   prompt = last_json(run('sample', *model, f'--prompt={songs / "song.mid"}', '--prompt_steps=32'))
   assert prompt['steps'] == 64
@@ -147,7 +151,8 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
   assert "'ar'" in line
   assert '--prompt' in line
-  line = refusal('main', *TINY, IN_ORDER, f'--workdir={workdir}', '--config.model.halo=8')
+  data = f'--config.data.directory={songs / "prepared"}'
+  line = refusal('main', *TINY, IN_ORDER, data, f'--workdir={workdir}', '--config.model.halo=8')
   assert 'config.model.halo' in line
 
 

@@ -199,10 +199,10 @@ def test_damaged_songs_are_refused_or_skipped(tmp_path, monkeypatch):
   left_behind(tiny_config(**changes), tmp_path / 'skipped', monkeypatch)
 
 
-def test_the_number_of_workers_reaches_the_stream(monkeypatch):
+def test_workers_and_beginnings_reach_the_stream(monkeypatch):
   monkeypatch.setattr(loop.pipeline, 'training_batches', lambda *arguments: arguments)
-  config = tiny_config(**{'data.workers': 3})
-  assert loop._stream(config, Fractal(check(config, 1)), [])[-1] == 3
+  config = tiny_config(**{'data.workers': 3, 'data.beginnings': 0.25})
+  assert loop._stream(config, Fractal(check(config, 1)), [])[-2:] == (3, 0.25)
 
 
 def test_every_key_is_among_those_tested():

@@ -23,7 +23,7 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.training.state import init_state
 from fractaljax.training.step import train_step
-from runs import exact_config
+from runs import exact_config, xla_flags
 
 TESTS = Path(__file__).parents[1]
 # (data, fsdp)
@@ -124,7 +124,7 @@ def start(
   environment = dict(
     os.environ,
     PYTHONPATH=os.pathsep.join(str(path) for path in (TESTS.parent, TESTS, TESTS / 'training')),
-    XLA_FLAGS=re.sub(r'device_count=\d+', f'device_count={devices}', os.environ['XLA_FLAGS']),
+    XLA_FLAGS=xla_flags(devices),
   )
   return [
     subprocess.Popen(
@@ -171,6 +171,6 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
   for step in range(1, min(stopped, 8) + 1):
     np.testing.assert_allclose(found[step], alone[step], rtol=1e-5)
   # Another mesh goes on from there.
-  text = finish(start(1, 2, two, fsdp=1, num_steps=stopped + 2))[0]
+  text = finish(start(1, 1, two, fsdp=1, num_steps=stopped + 2))[0]
   assert f'going on from step {stopped}' in text
   assert list(losses(two)) == list(range(1, stopped + 3))

@@ -1,14 +1,13 @@
 """Kills and stops of the real command: nothing is lost, and the same command goes on."""
 
-import os
 import random
-import re
 import signal
 
 import jax
 import pytest
 
 from benchmarks import kill_resume
+from runs import xla_flags
 
 NUM_STEPS = 40
 pytestmark = pytest.mark.slow
@@ -19,7 +18,7 @@ def straight(tmp_path_factory):
   """The folder of a run that nobody killed."""
   jax.devices()  # many of them, here; the runs have one
   with pytest.MonkeyPatch.context() as patch:
-    patch.setenv('XLA_FLAGS', re.sub(r'\S*device_count=\d+', '', os.environ['XLA_FLAGS']))
+    patch.setenv('XLA_FLAGS', xla_flags(1))
     workdir = tmp_path_factory.mktemp('runs') / 'straight'
     kill_resume.finish(kill_resume.start(workdir, NUM_STEPS), workdir)
     yield workdir
