@@ -6,9 +6,9 @@ most like the one before it, all by interval.
 
 Command:   python benchmarks/polyphonic.py --dataset=nottingham
            (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
-Hardware:  one core of an AMD EPYC, 14 to 26 minutes
-Result:    nats a step of the valid sequences: JSB 4.98, Nottingham 1.81, MuseData 5.32,
-           Piano-midi 6.36, after 1,200 to 2,500 updates; see RESULTS.md
+Hardware:  one core of an AMD EPYC, 18 to 36 minutes
+Result:    nats a step of the valid sequences: JSB 4.91, Nottingham 1.12, MuseData 4.95,
+           Piano-midi 5.40, after 1,200 to 2,500 updates; see RESULTS.md
 """
 
 from ml_collections import ConfigDict
@@ -17,7 +17,8 @@ from fractaljax.config import base
 from fractaljax.errors import UserError
 
 EVALUATIONS = 12  # in a run
-# What songs differ in: where there are fewer, they are varied and hidden more. Updates are at most.
+# What songs differ in: where there are fewer, they are varied and hidden more. Crops are as long as
+# songs repeat themselves, for matches. Updates are at most.
 DATASETS = {
   'jsb': dict(
     updates=1_500, crop_steps=64, transpose=(-5, 6), dropout=0.2, hide=0.1, weight_decay=0.5

@@ -55,7 +55,7 @@ def save_curves(runs: Mapping[str, Sequence[dict]], path: str | IO[bytes]) -> No
     runs: rows of metrics.jsonl under the name of each run.
     path: where it goes; the ending names the format, such as .png; or an open file, for .png.
   """
-  figure = Figure(figsize=(11, 4.8), layout='constrained')
+  figure = Figure(figsize=(14, 4.8), layout='constrained')
   whole, parts = figure.subplots(1, 2, sharex=True)
   for i, (name, rows) in enumerate(runs.items()):
     colour, prefix = COLOURS[i % len(COLOURS)], f'{name}: ' if len(runs) > 1 else ''
@@ -68,7 +68,8 @@ def save_curves(runs: Mapping[str, Sequence[dict]], path: str | IO[bytes]) -> No
     axes.grid(color='#e1e4ea')
     axes.spines[['top', 'right']].set_visible(False)
     if axes.lines:
-      axes.legend(frameon=False, fontsize='small')
+      # Beside the curves, of which it would hide some.
+      axes.legend(frameon=False, fontsize='small', loc='center left', bbox_to_anchor=(1, 0.5))
   # The first updates, of a model that knows nothing, would press all else to the ground.
   late = [y for line in whole.lines for y in line.get_ydata()[len(line.get_ydata()) // 10 :]]
   if late:
