@@ -87,25 +87,33 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
   assert largest_difference(resumed, straight[0]) == 0
 
 
+def keep_programs(patch) -> list:
+  """The training steps that runs compile from now on."""
+  programs, jit_step = [], loop._jit_step
+  patch.setattr(loop, '_jit_step', lambda *a: programs.append(jit_step(*a)) or programs[-1])
+  return programs
+
+
 @pytest.fixture(scope='module')
 def alone(tmp_path_factory):
-  """A run on one device of which nothing depends on who computes what, with its folder."""
+  """A run on one device of which nothing depends on who computes what, its folder and programs."""
   workdir = tmp_path_factory.mktemp('runs') / 'alone'
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(loop.Evaluation, 'report', lambda *args: {SCORE: 1.0})
-    return train(exact_config(num_steps=3), str(workdir), jax.devices()[ONE]), workdir
+    programs = keep_programs(patch)
+    state = train(exact_config(num_steps=3), str(workdir), jax.devices()[ONE])
+  return state, workdir, programs
 
 
 def test_four_devices_learn_what_one_learns_and_compile_once(
   alone, tmp_path, unevaluated, monkeypatch
 ):
-  programs, jit_step = [], loop._jit_step
-  monkeypatch.setattr(loop, '_jit_step', lambda *a: programs.append(jit_step(*a)) or programs[-1])
+  programs = keep_programs(monkeypatch)
   state = train(exact_config(num_steps=3), str(tmp_path), jax.devices()[:4])
   assert largest_difference(alone[0].params, state.params) <= 1e-5
   losses = [[row['train/nats_per_step'] for row in logged(w)[:2]] for w in (alone[1], tmp_path)]
   np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
-  assert [program._cache_size() for program in programs] == [1]
+  assert [program._cache_size() for program in (*alone[2], *programs)] == [1, 1]
 
 
 def test_accumulated_parts_learn_what_the_whole_batch_learns(alone, tmp_path, unevaluated):

@@ -171,6 +171,6 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
   for step in range(1, min(stopped, 8) + 1):
     np.testing.assert_allclose(found[step], alone[step], rtol=1e-5)
   # Another mesh goes on from there.
-  text = finish(start(1, 1, two, fsdp=1, num_steps=stopped + 2))[0]
+  text = finish(start(1, 2, two, fsdp=1, num_steps=stopped + 2))[0]
   assert f'going on from step {stopped}' in text
   assert list(losses(two)) == list(range(1, stopped + 3))
