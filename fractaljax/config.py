@@ -75,6 +75,7 @@ def _base_model() -> ConfigDict:
   model.head_depth = 1
   model.qk_norm = True
   model.phrase_bars = 8
+  model.num_phrases = 16  # that are told apart, from the song's beginning
   model.mask = 'normal'  # share of patches that a MAR level hides in training
   model.mask_mean = 1.0
   model.mask_std = 0.25
@@ -143,6 +144,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     head_depth=model.head_depth,
     qk_norm=model.qk_norm,
     phrase_bars=model.phrase_bars,
+    num_phrases=model.num_phrases,
     attributes=tuple(model.attributes),
     cond_drop=model.cond_drop,
     dtype=model.dtype,

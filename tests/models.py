@@ -46,8 +46,8 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, hide=0.0,
-    head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, attributes=(), cond_drop=0.1,
-    dtype='float32', remat=False,
+    head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3, attributes=(),
+    cond_drop=0.1, dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 

@@ -73,7 +73,9 @@ class ModelConfig:
     head_width: channels of the value head.
     head_depth: its hidden layers.
     qk_norm: RMS-normalise queries and keys.
-    phrase_bars: period of the bar embedding, in bars.
+    phrase_bars: bars of a phrase: the period of the bar embedding.
+    num_phrases: phrases since a song's beginning that are told apart; any after them is as the last
+      of them. With 1 the model does not know how far into a song it is.
     attributes: names of the global attributes that condition the first level.
     cond_drop: probability that training hides an attribute.
     dtype: compute type, 'float32' or 'bfloat16'; parameters and logits are float32.
@@ -95,6 +97,7 @@ class ModelConfig:
   head_depth: int
   qk_norm: bool
   phrase_bars: int
+  num_phrases: int
   attributes: tuple[str, ...]
   cond_drop: float
   dtype: str
@@ -181,7 +184,8 @@ def _check_model(config: ModelConfig):
   )
   _require(config.head_width > 0, 'head_width', config.head_width, 'must be positive')
   _require(config.head_depth >= 0, 'head_depth', config.head_depth, 'must be 0 or more')
-  _require(config.phrase_bars > 0, 'phrase_bars', config.phrase_bars, 'must be positive')
+  for name in ('phrase_bars', 'num_phrases'):
+    _require(getattr(config, name) > 0, name, getattr(config, name), 'must be positive')
   _require(0 <= config.cond_drop <= 1, 'cond_drop', config.cond_drop, 'must be in [0, 1]')
   known_types = ('float32', 'bfloat16')
   _require(config.dtype in known_types, 'dtype', config.dtype, f'choose one of {known_types}')

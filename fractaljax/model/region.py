@@ -7,12 +7,10 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.occupancy import is_sounding
+from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
-
-ECHO_PITCHES, ECHO_STEPS = 2, 1  # around a patch, of what was there before
 
 
 @flax.struct.dataclass
@@ -28,9 +26,8 @@ class Region:
     bar_NxT: index of the bar in the song.
     row_N: pitch row of the region's lowest pitch.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
-    echo_NxExQxW: tokens of the region's pitches and steps so many steps before, for each of E
-      echoes and matches, with ECHO_PITCHES and ECHO_STEPS more on every side; None for the whole
-      roll, and where the model has none.
+    echo_NxExQxW: what was there before, see `fractaljax.model.echoes`, for each of E echoes and
+      matches; None for the whole roll, and where the model has none.
     margin: K.
   """
 
@@ -60,6 +57,11 @@ class Region:
   @property
   def tokens_NxPxT(self) -> jax.Array:
     return self.inner(self.canvas_NxQxW)
+
+  @property
+  def before_NxPxH(self) -> jax.Array:
+    """The halo of the region's own pitches."""
+    return self.canvas_NxQxW[:, self.margin : self.margin + self.size[0], : self.halo]
 
   def inner(self, x_NxQxW) -> jax.Array:
     """The region's own cells of an array like its canvas."""
@@ -111,57 +113,14 @@ def children(
     patches.cut_steps(x, n_C, col_C, t)
     for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
   )
-  row_C = region.row_N[n_C] + row_C
   echo = None
-  if config.num_echoes:
-    echo = _cut_echoes(region, (n_C, row_C, col_C), (p, t), seen_NxQxW, config)
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, margin)
-
-
-def _cut_echoes(region: Region, corners_C, patch, seen_NxQxW, config: ModelConfig):
-  """The echoes of patches: from their parent's echoes, of the first level from the roll itself."""
-  n_C, row_C, col_C = corners_C
-  size = (patch[0] + 2 * ECHO_PITCHES, patch[1] + 2 * ECHO_STEPS)
   if region.echo_NxExQxW is not None:
-    sources = [(x_NxQxW, col_C) for x_NxQxW in region.echo_NxExQxW.swapaxes(0, 1)]
-  else:
-    roll_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
-    # The earliest that is asked for; at 0 in the padded roll, a whole block is outside.
-    back = max((size[1], *(ECHO_STEPS + steps for steps in config.echoes)))
-    around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (back, 0))
-    roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
-    here_C = back + region.halo + col_C - ECHO_STEPS
-    cols = [here_C - steps for steps in config.echoes]
-    if config.matches:
-      steps_CxM = _matches(roll_NxPxW, region.halo, patch[1], n_C, col_C, config)
-      cols += list(jnp.where(steps_CxM > 0, here_C[:, None] - steps_CxM, 0).T)
-    sources = [(roll_NxQxW, col_C) for col_C in cols]
-  return jnp.stack([patches.cut(x, n_C, row_C, col, size) for x, col in sources], axis=1)
-
-
-def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig):
-  """How many steps before each patch that began which followed the halo most like its own, (C, M).
-
-  Of the patches of `steps` steps that end a step before it or earlier, the M whose halos differ
-  from its own the least, the newest first among equals; 0 where there are not so many. A cell that
-  differs weighs the more the nearer it is to the patch, by 1 / distance.
-  """
-  sounding_NxPxW = is_sounding(roll_NxPxW, config.codec.num_values).astype(jnp.float32)
-  num = (roll_NxPxW.shape[2] - halo) // steps
-  col_LxH = np.arange(num)[:, None] * steps + np.arange(halo)
-  halos_NxPxLxH = sounding_NxPxW[:, :, col_LxH]
-  # Whole numbers, so equals are equal in every program.
-  weighed_NxPxLxH = halos_NxPxLxH * (halo // np.arange(halo, 0, -1))
-  both_NxLxL = jnp.einsum('npih,npjh->nij', weighed_NxPxLxH, halos_NxPxLxH)
-  alike_NxLxL = 2 * both_NxLxL - weighed_NxPxLxH.sum(axis=(1, 3))[:, None]
-  ago_LxL = np.arange(num)[:, None] - np.arange(num)
-  alike_NxLxL = jnp.where(ago_LxL * steps >= steps + ECHO_STEPS, alike_NxLxL, -jnp.inf)
-  alike_CxL = alike_NxLxL[n_C, col_C // steps]
-  # With room for those that are not there.
-  newest_CxL = jnp.pad(alike_CxL[:, ::-1], ((0, 0), (0, config.matches)), constant_values=-jnp.inf)
-  best_CxM, newest_CxM = jax.lax.top_k(newest_CxL, config.matches)
-  col_CxM = (num - 1 - newest_CxM) * steps
-  return jnp.where(jnp.isfinite(best_CxM), col_C[:, None] - col_CxM, 0)
+    echo = child_echoes(region.echo_NxExQxW, halo, (n_C, row_C, col_C), grid.patch)
+  elif config.num_echoes:
+    roll_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
+    echo = first_echoes(roll_NxPxW, halo, (n_C, row_C, col_C), grid.patch, config)
+  row_C = region.row_N[n_C] + row_C
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, margin)
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

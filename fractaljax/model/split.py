@@ -3,10 +3,13 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from fractaljax.model import echoes
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_LIKENESSES
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.region import ECHO_PITCHES, ECHO_STEPS, Region
+from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
 from fractaljax.music.attributes import num_ids
@@ -43,7 +46,10 @@ class Split(nn.Module):
     self.before = self.dense(level.width) if config.halo else None
     self.below = self.dense(level.width) if self.num_below else None
     self.echo_row = self.row_dense(level.patch[1] + 2 * ECHO_STEPS)
-    self.echo = self.dense(level.width) if self.index and config.num_echoes else None
+    self.echo = self.likeness = None
+    if self.index and config.num_echoes:
+      self.echo = self.dense(level.width)
+      self.likeness = nn.Embed(config.num_echoes * NUM_LIKENESSES, level.width)
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:
@@ -51,6 +57,7 @@ class Split(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.bar = nn.Embed(config.phrase_bars, level.width)
+    self.phrase = nn.Embed(config.num_phrases, level.width)
     self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
     if self.is_last:
       self.hidden = [self.dense(config.head_width, bias=True) for _ in range(config.head_depth)]
@@ -136,13 +143,16 @@ class Split(nn.Module):
     """What is known of every patch before anything is generated: parent, echo, place (N, L, D)."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
+    bar_NxC, num_phrases = region.bar_NxT[:, ::t], self.config.num_phrases
     time_NxCxD = self.phase(region.phase_NxT[:, ::t])
-    time_NxCxD += self.bar(region.bar_NxT[:, ::t] % self.config.phrase_bars)
+    time_NxCxD += self.bar(bar_NxC % self.config.phrase_bars)
+    time_NxCxD += self.phrase(jnp.minimum(bar_NxC // self.config.phrase_bars, num_phrases - 1))
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
+      place_NxRxCxD += self.trust(region)[:, None, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
@@ -209,11 +219,18 @@ class Split(nn.Module):
     """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
     (p, t), margin = grid.patch, 0 if self.is_whole else ECHO_PITCHES
     first, size = ECHO_PITCHES - margin, (p + 2 * margin, t + 2 * ECHO_STEPS)
+    begin = echoes.steps_before(region.halo) - ECHO_STEPS
     each_ExNxRxCxS = [
       self.windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
-      for echo_NxQxW in region.echo_NxExQxW.swapaxes(0, 1)
+      for echo_NxQxW in region.echo_NxExQxW[..., begin:].swapaxes(0, 1)
     ]
     return jnp.concatenate(each_ExNxRxCxS, axis=-1)
+
+  def trust(self, region: Region):
+    """How like its own the music before each echo was, (N, D)."""
+    id_NxE = echoes.likeness(region.before_NxPxH, region.echo_NxExQxW, self.config.codec.num_values)
+    first_E = NUM_LIKENESSES * np.arange(self.config.num_echoes)
+    return self.likeness(first_E + id_NxE).sum(axis=1)
 
   def windows(self, features_NxQxWx5, grid: Grid, first: int, size: tuple[int, int], row):
     """A block of `size` (pitches, steps) for each patch as vectors, (N, rows, cols, S).

@@ -21,6 +21,7 @@ BAD_MODEL = [
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),
+  ('num_phrases', 0, 'num_phrases'),
   ('cond_drop', -0.1, 'cond_drop'),
   ('cond_drop', 1.1, 'cond_drop'),
   ('dtype', 'float16', 'dtype'),

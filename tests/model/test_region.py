@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 
 import models
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_LIKENESSES, likeness
 from fractaljax.model.patches import make_grid
-from fractaljax.model.region import ECHO_PITCHES, ECHO_STEPS, children, whole_roll
+from fractaljax.model.region import children, whole_roll
 
-PATCHES, NUM_PITCHES, NUM_STEPS, ECHOES = ((4, 2), (2, 1), (1, 1)), 4, 8, (3, 5)
+NUM_PITCHES, NUM_STEPS, ECHOES = 4, 8, (3, 5)
 
 
+@pytest.mark.parametrize('patches', [((4, 2), (2, 1), (1, 1)), ((2, 2), (1, 2), (1, 1))])
 @pytest.mark.parametrize('depth', [1, 2])
-def test_echoes_are_what_was_there_so_many_steps_before(depth):
-  config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=2, echoes=ECHOES)
+def test_echoes_are_what_was_there_so_many_steps_before(patches, depth):
+  config = models.tiny(patches, num_pitches=NUM_PITCHES, codec='onset', halo=2, echoes=ECHOES)
   outside = config.codec.outside
   roll_PxT = np.random.default_rng(0).integers(0, outside - 1, (NUM_PITCHES, NUM_STEPS))
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
@@ -29,28 +31,37 @@ def test_echoes_are_what_was_there_so_many_steps_before(depth):
       for row, col in corners
       for r, c in zip(grid.row_L, grid.col_L, strict=True)
     ]
-  far = max(ECHOES) + ECHO_STEPS
+  far = max(ECHOES) + config.halo
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, ECHO_STEPS))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
   p, t = config.levels[depth - 1].patch
   for (row, col), echo_ExQxW in zip(corners, region.echo_NxExQxW, strict=True):
     for steps, echo_QxW in zip(ECHOES, echo_ExQxW, strict=True):
-      first = col - steps - ECHO_STEPS + far
-      there = wide_QxW[row : row + p + 2 * ECHO_PITCHES, first : first + t + 2 * ECHO_STEPS]
+      first, last = col - steps - config.halo + far, col - steps + t + ECHO_STEPS + far
+      there = wide_QxW[row : row + p + 2 * ECHO_PITCHES, first:last]
       np.testing.assert_array_equal(echo_QxW, there)
+
+
+def repetitive_roll():
+  roll_PxT = np.random.default_rng(1).integers(0, 3, (4, 24))
+  roll_PxT[:, 14:18] = roll_PxT[:, 4:8]
+  return roll_PxT
+
+
+def first_patches(roll_PxT, config):
+  """The patches of the first level as regions, in order."""
+  level = config.levels[0]
+  region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
+  grid = make_grid(region.size, level.patch, level.scan)
+  flat_C, cond_Cx1 = jnp.arange(len(grid)), jnp.zeros((len(grid), 1))
+  return children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level)
 
 
 def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
   config = models.tiny(((4, 2), (1, 1)), num_pitches=4, codec='onset', halo=3, matches=2)
-  level, outside = config.levels[0], config.codec.outside
-  roll_PxT = np.random.default_rng(1).integers(0, 3, (4, 24))
-  roll_PxT[:, 14:18] = roll_PxT[:, 4:8]
-  crop = models.as_crop(roll_PxT[None], config.halo, config.codec)
-  region = whole_roll(crop, config)
-  grid = make_grid(region.size, level.patch, level.scan)
-  flat_C, cond_Cx1 = jnp.arange(len(grid)), jnp.zeros((len(grid), 1))
-  region = children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level)
-  far = 4
+  outside, roll_PxT = config.codec.outside, repetitive_roll()
+  region = first_patches(roll_PxT, config)
+  far = 6
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, 0))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
   sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (config.halo, 0)))
@@ -60,11 +71,40 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
     differ = [(before[i] != before[j]).sum(axis=0) @ [1, 1, 3] for j in range(i)]
     unlike = sorted((differ[j], i - j) for j in range(i - 1))
     for e, echo_QxW in enumerate(echo_ExQxW):
-      there = np.full((8, 4), outside)
+      there = np.full((8, 6), outside)
       if e < len(unlike):
-        first = 2 * (i - unlike[e][1]) - ECHO_STEPS + far
-        there = wide_QxW[:, first : first + 4]
+        first = 2 * (i - unlike[e][1]) + far
+        there = wide_QxW[:, first - 3 : first + 3]
       np.testing.assert_array_equal(echo_QxW, there)
   np.testing.assert_array_equal(
-    region.echo_NxExQxW[8, 0, ECHO_PITCHES:-ECHO_PITCHES, ECHO_STEPS:-ECHO_STEPS], roll_PxT[:, 6:8]
+    region.echo_NxExQxW[8, 0, ECHO_PITCHES:-ECHO_PITCHES, 3:5], roll_PxT[:, 6:8]
   )
+
+
+@pytest.mark.parametrize('depth', [1, 2])
+def test_likeness_is_the_weighed_overlap_of_what_was_before(depth):
+  patches = ((4, 2), (2, 1), (1, 1))
+  config = models.tiny(patches, num_pitches=4, codec='onset', halo=3, echoes=(5, 10))
+  roll_PxT, seen = repetitive_roll(), set()
+  region, corners = first_patches(roll_PxT, config), [(0, col) for col in range(0, 24, 2)]
+  if depth == 2:
+    level = config.levels[1]
+    grid = make_grid(region.size, level.patch, level.scan)
+    flat_C = jnp.arange(len(corners) * len(grid))
+    canvas, cond_Cx1 = region.canvas_NxQxW, jnp.zeros((len(flat_C), 1))
+    region = children(region, grid, canvas, flat_C, cond_Cx1, config, level)
+    corners = [(row, col + c) for _, col in corners for c in (0, 1) for row in (0, 2)]
+  pitches, far = region.size[0], 13
+  sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (far, 0)))
+  id_NxE = likeness(region.before_NxPxH, region.echo_NxExQxW, config.codec.num_values)
+  for (row, col), id_E in zip(corners, id_NxE, strict=True):
+    before = [
+      sounds_PxW[row : row + pitches, far + col - s - 3 : far + col - s] for s in (0, 5, 10)
+    ]
+    for then_PxH, id_1 in zip(before[1:], id_E, strict=True):
+      both, here, then = (
+        x.sum(axis=0) @ [1, 1, 3] for x in (before[0] & then_PxH, before[0], then_PxH)
+      )
+      assert id_1 == (16 * both // (here + then) if here + then else NUM_LIKENESSES - 1)
+      seen.add(int(id_1))
+  assert {0, 8, NUM_LIKENESSES - 1} < seen

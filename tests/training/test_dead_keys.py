@@ -58,6 +58,7 @@ COMPUTED = {
   'model.head_depth': 2,
   'model.qk_norm': False,
   'model.phrase_bars': 7,
+  'model.num_phrases': 1,
   'model.mask': 'uniform',
   'model.mask_mean': 0.9,
   'model.mask_std': 0.3,
