@@ -6,7 +6,6 @@ another: the overhead is the time of n devices with n shares over n times that o
 python -m benchmarks.scaling --config=configs/small.py --data=data/pop909 --devices=8
 """
 
-import functools
 import os
 import re
 
@@ -19,7 +18,7 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.mesh import make_placement
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.step import train_step
+from fractaljax.training.step import jit_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _DEVICES = flags.DEFINE_integer('devices', 8, 'simulated devices, at most; 0 = the real ones')
@@ -47,14 +46,8 @@ def measure(config: ConfigDict, num_devices: int, num_fsdp: int) -> dict:
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   placement = make_placement(jax.devices()[:num_devices], num_fsdp)
   state = setting.initial_state(model, optimizer)
-  where = placement.of_state(state)
-  step = jax.jit(
-    functools.partial(train_step, model, optimizer, 0.99, 0, 1, placement, config.data.crop_steps),
-    in_shardings=(where, placement.split),
-    out_shardings=(where, placement.replicated),
-    donate_argnums=0,
-  )
-  state = jax.device_put(state, where)
+  step = jit_step(model, optimizer, placement, state, config.data.crop_steps, ema_decay=0.99)
+  state = jax.device_put(state, placement.of_state(state))
   program = step.lower(state, placement.place(batches[0])).compile()
   seconds, state = setting.median_update(program, state, [placement.place(b) for b in batches])
   return {

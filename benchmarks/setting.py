@@ -23,7 +23,7 @@ from fractaljax.music.clip import Clip
 from fractaljax.music.notes import Song
 from fractaljax.training.optimizer import make_optimizer
 from fractaljax.training.state import State, init_state
-from fractaljax.training.step import train_step
+from fractaljax.training.step import jit_step
 
 DATA = flags.DEFINE_string('data', 'data/pop909', 'songs that prepare wrote')
 
@@ -67,15 +67,8 @@ def _initial(model: Fractal, optimizer):
 
 def update(model: Fractal, optimizer, crop_steps: int, ema_decay: float = 0.9):
   """The jitted training step on one device."""
-  placement = data_parallel(jax.devices()[:1])
-  step = functools.partial(train_step, model, optimizer, ema_decay, 0, 1, placement, crop_steps)
-  # Where the state lies is given, or the first update's result would need a program of its own.
-  return jax.jit(
-    step,
-    in_shardings=(placement.replicated, placement.split),
-    out_shardings=placement.replicated,
-    donate_argnums=0,
-  )
+  placement, state = data_parallel(jax.devices()[:1]), state_shapes(model, optimizer)
+  return jit_step(model, optimizer, placement, state, crop_steps, ema_decay)
 
 
 def prepare_step(config: ConfigDict, batch: Clip):

@@ -29,7 +29,7 @@ from fractaljax.training.logs import Logs
 from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
 from fractaljax.training.state import State, init_state
-from fractaljax.training.step import train_step
+from fractaljax.training.step import jit_step
 from fractaljax.training.watched import WatchedStep
 
 
@@ -71,7 +71,16 @@ def train(
     state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
     say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
     step_function = WatchedStep(
-      _jit_step(config, model, optimizer, placement, state),
+      jit_step(
+        model,
+        optimizer,
+        placement,
+        state,
+        config.data.crop_steps,
+        config.optimizer.ema_decay,
+        config.seed,
+        config.optimizer.accumulate,
+      ),
       optimizer,
       make_schedule(config.optimizer, config.num_steps),
       state.params,
@@ -187,16 +196,3 @@ def _start_or_resume(
   batches.set_state(data_state)
   say(f'going on from step {step}')
   return state
-
-
-def _jit_step(config: ConfigDict, model: Fractal, optimizer, placement: Placement, state: State):
-  """`train_step` as one program: the state where it lies, the batch divided among the devices."""
-  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
-  crop_steps = config.data.crop_steps
-  where = placement.of_state(state)
-  return jax.jit(
-    functools.partial(train_step, model, optimizer, *settings, placement, crop_steps),
-    in_shardings=(where, placement.split),
-    out_shardings=(where, placement.replicated),
-    donate_argnums=0,
-  )

@@ -1,5 +1,7 @@
 """The step that advances a training run, and the loss that it is about."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -24,7 +26,7 @@ def train_step(
   state: State,
   clips: Clip,
 ) -> tuple[State, dict]:
-  """One update; jit it with all but the last two arguments bound and the state donated.
+  """One update; see `jit_step`.
 
   The loss is the batch's nats over its steps, however it is divided. Where it or a gradient is
   not finite, the update is skipped: nothing but the step changes, and the metric `skipped` is 1.
@@ -54,6 +56,32 @@ def train_step(
   is_finite = jnp.isfinite(metrics['nats_per_step'] + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite
   return advance(state, params, opt_state, ema_decay, is_finite), metrics
+
+
+def jit_step(
+  model: Fractal,
+  optimizer: optax.GradientTransformation,
+  placement: Placement,
+  state: State,
+  crop_steps: int,
+  ema_decay: float,
+  seed: int = 0,
+  accumulate: int = 1,
+):
+  """`train_step` as one program: the state where it lies, the batch divided among the devices.
+
+  The state that is given to the program is donated to it. That given here, or its shapes, says how
+  the parts of one are placed.
+  """
+  where = placement.of_state(state)
+  return jax.jit(
+    functools.partial(
+      train_step, model, optimizer, ema_decay, seed, accumulate, placement, crop_steps
+    ),
+    in_shardings=(where, placement.split),
+    out_shardings=(where, placement.replicated),
+    donate_argnums=0,
+  )
 
 
 def score(

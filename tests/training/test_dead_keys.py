@@ -167,7 +167,7 @@ def left_behind(config, workdir, monkeypatch) -> tuple:
 
   monkeypatch.setattr(loop.Evaluation, 'samples', samples)
   monkeypatch.setattr(loop.Evaluation, 'likelihoods', likelihoods)
-  monkeypatch.setattr(loop, '_jit_step', no_step)
+  monkeypatch.setattr(loop, 'jit_step', no_step)
   monkeypatch.setattr(loop, '_start_or_resume', fresh)
   loop.train(config, str(workdir), jax.devices()[:1])
   kept = sorted(path.name for path in (workdir / 'checkpoints').iterdir())

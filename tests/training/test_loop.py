@@ -11,6 +11,7 @@ import pytest
 
 from fractaljax.errors import UserError
 from fractaljax.training import loop
+from fractaljax.training import step as step_module
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
@@ -89,8 +90,8 @@ def test_a_stop_saves_and_the_same_command_goes_on(straight, tmp_path, monkeypat
 
 def keep_programs(patch) -> list:
   """The training steps that runs compile from now on."""
-  programs, jit_step = [], loop._jit_step
-  patch.setattr(loop, '_jit_step', lambda *a: programs.append(jit_step(*a)) or programs[-1])
+  programs, jit_step = [], loop.jit_step
+  patch.setattr(loop, 'jit_step', lambda *a: programs.append(jit_step(*a)) or programs[-1])
   return programs
 
 
@@ -174,14 +175,14 @@ def test_another_architecture_does_not_go_on(straight):
 
 
 def test_too_many_skipped_updates_stop_the_run_and_leave_the_batch(tmp_path, monkeypatch):
-  step, seen = loop.train_step, []
+  of_update, seen = step_module.train_step, []
   of_step = loop.Stream.__next__
 
   def broken(*args):
-    state, metrics = step(*args)
+    state, metrics = of_update(*args)
     return state, metrics | {'skipped': (args[-2].step >= 2).astype(np.float32)}
 
-  monkeypatch.setattr(loop, 'train_step', broken)
+  monkeypatch.setattr(step_module, 'train_step', broken)
   monkeypatch.setattr(loop.Stream, '__next__', lambda self: seen.append(of_step(self)) or seen[-1])
   config = tiny_config(**{'optimizer.max_skipped': 2})
   with pytest.raises(
