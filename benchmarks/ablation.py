@@ -9,6 +9,7 @@ python -m benchmarks.ablation --dataset=jsb --data=runs/jsb/songs --updates=400
 
 from unittest import mock
 
+import jax
 from absl import flags
 
 from benchmarks import setting, variant
@@ -69,6 +70,7 @@ def run(name: str):
 def main(_):
   for name in _VARIANTS.value:
     rope = unrotated if 'no RoPE' in name else rope_table
+    jax.clear_caches()  # Programs with and without RoPE are of equal models.
     with mock.patch.object(split, 'rope_table', rope):
       run(name)
 

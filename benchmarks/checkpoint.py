@@ -27,7 +27,7 @@ def main(_):
   batches = setting.batches(config, STEPS_A_SAVE)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   state = setting.initial_state(model, optimizer)
-  step = setting.update(model, optimizer, config.data.crop_steps)
+  step = setting.update(config, model, optimizer)
   placement = data_parallel(jax.devices()[:1])
   steps, stalls, behind = [], [], []
   with tempfile.TemporaryDirectory() as folder:

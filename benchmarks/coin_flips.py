@@ -34,7 +34,7 @@ _HIERARCHIES = flags.DEFINE_list('hierarchies', list(HIERARCHIES), 'square, musi
 def coin_config(patches, generators):
   """A small model of rolls of bits, with room for every patch."""
   config = base()
-  config.num_steps = 10_000
+  config.num_steps, config.data.crop_steps = 10_000, STEPS
   model = config.model
   model.codec, model.low_pitch, model.num_pitches = 'binary', 60, PITCHES
   model.patches, model.generators = patches, generators
@@ -71,7 +71,7 @@ def nats_per_cell(patches, generators, updates: int) -> float:
   config, rng = coin_config(patches, generators), np.random.default_rng(0)
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   state = setting.initial_state(model, optimizer)
-  step = setting.update(model, optimizer, STEPS)
+  step = setting.update(config, model, optimizer)
   losses = []
   for _ in range(updates):
     state, metrics = step(state, coin_batch(rng, config))

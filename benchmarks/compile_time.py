@@ -24,7 +24,7 @@ def main(_):
     model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
     batch, state = setting.batches(config, 1)[0], setting.state_shapes(model, optimizer)
     began = time.perf_counter()
-    lowered = setting.update(model, optimizer, config.data.crop_steps).lower(state, batch)
+    lowered = setting.update(config, model, optimizer).lower(state, batch)
     traced = time.perf_counter()
     compiled = lowered.compile()
     setting.report(

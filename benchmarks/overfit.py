@@ -33,7 +33,7 @@ BARS, PROMPT_BARS = 8, 2
 
 def learn(config, song, num_steps: int):
   """The model after training on the first steps of a song alone."""
-  config.model.dropout = 0.0
+  config.model.dropout, config.data.crop_steps = 0.0, num_steps
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   # A song of so many steps has one crop.
   heard_N = song.notes_Nx4[:, ONSET] < num_steps
@@ -41,7 +41,7 @@ def learn(config, song, num_steps: int):
   c = model.config
   batch = next(training_batches([beginning], c.codec, 1, num_steps, c.halo, (0, 0), (), 0))
   state = setting.initial_state(model, optimizer)
-  step = setting.update(model, optimizer, num_steps)
+  step = setting.update(config, model, optimizer)
   for _ in tqdm(range(_UPDATES.value), desc='learning'):
     state, metrics = step(state, batch)
   return model, state.params, float(metrics['bits_per_note'])

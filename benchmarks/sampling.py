@@ -49,7 +49,7 @@ def trained(config, what: str):
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, _UPDATES.value)
   batches = setting.batches(config, _UPDATES.value)
   state = setting.initial_state(model, optimizer)
-  step = setting.update(model, optimizer, config.data.crop_steps)
+  step = setting.update(config, model, optimizer)
   for batch in tqdm(batches, desc=f'training {what}'):
     state, _ = step(state, batch)
   return model, state.params

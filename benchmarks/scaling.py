@@ -18,7 +18,6 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.mesh import make_placement
 from fractaljax.training.optimizer import make_optimizer
-from fractaljax.training.step import jit_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/small.py', 'what to train')
 _DEVICES = flags.DEFINE_integer('devices', 8, 'simulated devices, at most; 0 = the real ones')
@@ -46,7 +45,7 @@ def measure(config: ConfigDict, num_devices: int, num_fsdp: int) -> dict:
   model, optimizer = setting.build(config), make_optimizer(config.optimizer, config.num_steps)
   placement = make_placement(jax.devices()[:num_devices], num_fsdp)
   state = setting.initial_state(model, optimizer)
-  step = jit_step(model, optimizer, placement, state, config.data.crop_steps, ema_decay=0.99)
+  step = setting.update(config, model, optimizer, placement)
   state = jax.device_put(state, placement.of_state(state))
   program = step.lower(state, placement.place(batches[0])).compile()
   seconds, state = setting.median_update(program, state, [placement.place(b) for b in batches])

@@ -17,7 +17,7 @@ from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.records import Songs
 from fractaljax.data.stream import Stream
-from fractaljax.mesh import data_parallel
+from fractaljax.mesh import Placement, data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.clip import Clip
 from fractaljax.music.notes import Song
@@ -47,10 +47,10 @@ def build(config: ConfigDict) -> Fractal:
   return Fractal(build_model(config.model))
 
 
-def initial_state(model: Fractal, optimizer) -> State:
+def initial_state(model: Fractal, optimizer, seed: int = 0) -> State:
   """A fresh state on one device."""
   placement = data_parallel(jax.devices()[:1])
-  return jax.jit(_initial(model, optimizer), out_shardings=placement.replicated)()
+  return jax.jit(_initial(model, optimizer, seed), out_shardings=placement.replicated)()
 
 
 def state_shapes(model: Fractal, optimizer) -> State:
@@ -58,17 +58,19 @@ def state_shapes(model: Fractal, optimizer) -> State:
   return jax.eval_shape(_initial(model, optimizer))
 
 
-def _initial(model: Fractal, optimizer):
+def _initial(model: Fractal, optimizer, seed: int = 0):
   config = model.config
   one_patch = config.levels[0].patch[1]
   example = pipeline.empty_batch(config.codec, one_patch, config.halo, config.attributes)
-  return functools.partial(init_state, model, optimizer, example, seed=0)
+  return functools.partial(init_state, model, optimizer, example, seed=seed)
 
 
-def update(model: Fractal, optimizer, crop_steps: int, ema_decay: float = 0.9):
-  """The jitted training step on one device."""
-  placement, state = data_parallel(jax.devices()[:1]), state_shapes(model, optimizer)
-  return jit_step(model, optimizer, placement, state, crop_steps, ema_decay)
+def update(config: ConfigDict, model: Fractal, optimizer, placement: Placement | None = None):
+  """The jitted training step of a config, on one device if nothing else is said."""
+  placement = placement or data_parallel(jax.devices()[:1])
+  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  state = state_shapes(model, optimizer)
+  return jit_step(model, optimizer, placement, state, config.data.crop_steps, *settings)
 
 
 def prepare_step(config: ConfigDict, batch: Clip):
@@ -76,7 +78,7 @@ def prepare_step(config: ConfigDict, batch: Clip):
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
   state = initial_state(model, optimizer)
   began = time.perf_counter()
-  compiled = update(model, optimizer, config.data.crop_steps).lower(state, batch).compile()
+  compiled = update(config, model, optimizer).lower(state, batch).compile()
   return compiled, state, time.perf_counter() - began
 
 
@@ -84,7 +86,7 @@ def compiled_update(config: ConfigDict, batch: Clip):
   """The compiled step of a config for batches like this one; nothing is computed."""
   model, optimizer = build(config), make_optimizer(config.optimizer, config.num_steps)
   state = state_shapes(model, optimizer)
-  return update(model, optimizer, config.data.crop_steps).lower(state, batch).compile()
+  return update(config, model, optimizer).lower(state, batch).compile()
 
 
 def memory_bytes(program) -> int:

@@ -42,8 +42,8 @@ def train(
   if not updates:
     updates = max(1, round(1e9 * gflop / _flop(setting.compiled_update(config, first))))
   optimizer = make_optimizer(config.optimizer, updates)
-  state = setting.initial_state(model, optimizer)
-  step = setting.update(model, optimizer, config.data.crop_steps, config.optimizer.ema_decay)
+  state = setting.initial_state(model, optimizer, config.seed)
+  step = setting.update(config, model, optimizer)
   step = step.lower(state, first).compile()
   spent = []
   for _ in trange(updates, desc=name, unit='step'):

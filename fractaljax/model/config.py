@@ -69,7 +69,8 @@ class ModelConfig:
       pitches, and just around: music repeats, and a repeat need not be remembered.
     matches: echoes more, not of a fixed age: each first patch's own, what followed the halos most
       like its own, and so goes on with them, if the music repeats.
-    hide: share of the cells which training lets no level see, at random, when it reads them.
+    hide: share of the cells which training lets no level see, at random, when it reads them;
+      echoes stay whole.
     head_width: channels of the value head.
     head_depth: its hidden layers.
     qk_norm: RMS-normalise queries and keys.

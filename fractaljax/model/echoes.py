@@ -61,8 +61,8 @@ def likeness(before_NxPxH, echo_NxExQxW, num_values: int):
   """How like the H steps before each region are to those before its echoes, ids of N x E.
 
   The Dice overlap of the sounding cells of the region's pitches, in eighths rounded down: 0 is no
-  cell in common, 8 is equal; NUM_LIKENESSES - 1 where there is none to compare. It tells how far an
-  echo may be trusted to go on like what it repeats.
+  cell in common, also where there is no echo, 8 is equal; NUM_LIKENESSES - 1 where both are silent.
+  It tells how far an echo can be expected to go on as what it repeats.
   """
   halo = before_NxPxH.shape[2]
   then_NxExPxH = echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
@@ -80,15 +80,15 @@ def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig)
   """How many steps before each patch that began which followed the halo most like its own, (C, M).
 
   Of the patches of `steps` steps that end a step before it or earlier, the M whose halos differ
-  from its own the least, the newest first among equals; 0 where there are not so many.
+  from its own the least, the newest first among equals; 0 where there are not so many. A cell that
+  a MAR level hides neither agrees nor differs.
   """
-  sounding_NxPxW = is_sounding(roll_NxPxW, config.codec.num_values).astype(jnp.float32)
+  sign_NxPxW = jnp.where(is_sounding(roll_NxPxW, config.codec.num_values), 1.0, -1.0)
+  sign_NxPxW = jnp.where(roll_NxPxW == config.codec.unknown, 0.0, sign_NxPxW)
   num = (roll_NxPxW.shape[2] - halo) // steps
   col_LxH = np.arange(num)[:, None] * steps + np.arange(halo)
-  halos_NxPxLxH = sounding_NxPxW[:, :, col_LxH]
-  weighed_NxPxLxH = halos_NxPxLxH * _weights(halo)
-  both_NxLxL = jnp.einsum('npih,npjh->nij', weighed_NxPxLxH, halos_NxPxLxH)
-  alike_NxLxL = 2 * both_NxLxL - weighed_NxPxLxH.sum(axis=(1, 3))[:, None]
+  halos_NxPxLxH = sign_NxPxW[:, :, col_LxH]
+  alike_NxLxL = jnp.einsum('npih,npjh->nij', halos_NxPxLxH * _weights(halo), halos_NxPxLxH)
   ago_LxL = np.arange(num)[:, None] - np.arange(num)
   alike_NxLxL = jnp.where(ago_LxL * steps >= steps + ECHO_STEPS, alike_NxLxL, -jnp.inf)
   alike_CxL = alike_NxLxL[n_C, col_C // steps]

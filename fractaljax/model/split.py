@@ -23,8 +23,8 @@ class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   An AR level reads, at each patch, the patch before it in the scan; a MAR level reads every patch
-  in place, the masked ones as unknown. Both add the parent's output, the halo strip and the
-  place in pitch and metre of the patch itself.
+  in place, the masked ones as unknown. Both add the parent's output, and of the patch itself the
+  halo strip, the echoes with how far they can be trusted, and the place in pitch, metre and song.
   """
 
   config: ModelConfig

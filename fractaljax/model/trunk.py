@@ -12,7 +12,7 @@ from fractaljax.model.rope import Rope, rotate
 
 
 class Cache(NamedTuple):
-  """Keys and values of one block, for M positions of which the first `index` are filled."""
+  """Keys and values of one block, for M positions; those not yet decoded are zero."""
 
   k_BxMxHxK: jax.Array
   v_BxMxHxK: jax.Array

@@ -57,7 +57,7 @@ class Codec:
 
   @property
   def outside(self) -> int:
-    """Id of a cell before the song's start."""
+    """Id of a cell where there is no song: before its start, in padding, beyond the pitches."""
     return self.num_values + 1
 
   def encode(self, notes_Nx4: np.ndarray, num_steps: int) -> np.ndarray:

@@ -65,8 +65,8 @@ def jit_step(
   state: State,
   crop_steps: int,
   ema_decay: float,
-  seed: int = 0,
-  accumulate: int = 1,
+  seed: int,
+  accumulate: int,
 ):
   """`train_step` as one program: the state where it lies, the batch divided among the devices.
 

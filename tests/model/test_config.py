@@ -17,6 +17,9 @@ BAD_MODEL = [
   ('halo_pitches', -1, 'halo_pitches'),
   ('chord_pitches', -1, 'chord_pitches'),
   ('echoes', (2,), 'echoes'),
+  ('echoes', (4,), 'echoes'),
+  ('hide', -0.1, 'hide'),
+  ('hide', 1.0, 'hide'),
   ('matches', -1, 'matches'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
@@ -52,6 +55,20 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     dataclasses.replace(GOOD, **{key: value})
   # After the value there is a remedy.
   assert len(str(error.value).rsplit(': ', 1)[1]) > 5
+
+
+@pytest.mark.parametrize(
+  ('key', 'changes'),
+  [
+    ('echoes', dict(echoes=(5,), scan='pitch', halo_pitches=0)),
+    ('matches', dict(matches=1, scan='pitch', halo_pitches=0)),
+    ('matches', dict(matches=1, halo=0)),
+    ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
+  ],
+)
+def test_what_does_not_go_together_is_refused_by_its_name(key, changes):
+  with pytest.raises(UserError, match=rf'config\.model\.{key}='):
+    models.tiny(**changes)
 
 
 @pytest.mark.parametrize(('key', 'value'), BAD_LEVEL)

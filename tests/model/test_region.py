@@ -81,6 +81,17 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
   )
 
 
+def test_what_a_mar_level_hides_is_no_match():
+  config = models.tiny(((4, 2), (1, 1)), ('mar', 'ar'), 4, 'onset', halo=2, matches=1)
+  roll_PxT = np.zeros((4, 14), np.int32)
+  roll_PxT[0, 10:12] = 2
+  # What is known of the past is less like it than silence, and silence is before the song.
+  roll_PxT[1:3, :4] = 2
+  roll_PxT[:, 4:10] = config.codec.unknown
+  region = first_patches(roll_PxT, config)
+  np.testing.assert_array_equal(region.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, :2])
+
+
 @pytest.mark.parametrize('depth', [1, 2])
 def test_likeness_is_the_weighed_overlap_of_what_was_before(depth):
   patches = ((4, 2), (2, 1), (1, 1))

@@ -59,7 +59,7 @@ def updated(shape):
   num_data, num_fsdp = shape
   placement = make_placement(jax.devices()[: num_data * num_fsdp], num_fsdp)
   where = placement.of_state(state)
-  step = jit_step(model, optimizer, placement, state, 32, ema_decay=0.9)
+  step = jit_step(model, optimizer, placement, state, 32, ema_decay=0.9, seed=0, accumulate=1)
   before = jax.device_put(state, where)
   program = step.lower(before, placement.place(batch)).compile()
   after, metrics = on_a_copy(program, before, placement.place(batch))
