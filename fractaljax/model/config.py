@@ -150,39 +150,8 @@ def _check_model(config: ModelConfig):
     config.capacities,
     'give one share in (0, 1] for every level but the last',
   )
-  first = config.levels[0]
-  _require(
-    config.span == 0 or (first.upwards and config.span > 0 and config.span % first.patch[1] == 0),
-    'span',
-    config.span,
-    'must be 0 (off), or steps that the first patch divides and a first level that is AR in time',
-  )
-  _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
-  for name in ('halo_pitches', 'chord_pitches'):
-    _require(getattr(config, name) >= 0, name, getattr(config, name), 'must not be negative')
+  _check_context(config)
   _require(0 <= config.hide < 1, 'hide', config.hide, 'must be in [0, 1)')
-  _require(
-    not config.echoes
-    or (min(config.echoes) > first.patch[1] and (first.upwards or not first.causal)),
-    'echoes',
-    config.echoes,
-    f'must each go back more than the first patch, {first.patch[1]} steps, and the first level '
-    "must not be AR by 'pitch'",
-  )
-  _require(
-    config.matches == 0
-    or (config.matches > 0 and config.halo > 0 and (first.upwards or not first.causal)),
-    'matches',
-    config.matches,
-    "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
-  )
-  by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
-  _require(
-    config.halo_pitches == 0 or not by_pitch,
-    'halo_pitches',
-    config.halo_pitches,
-    "must be 0 where an AR level scans by 'pitch': the rows above come later there",
-  )
   _require(config.head_width > 0, 'head_width', config.head_width, 'must be positive')
   _require(config.head_depth >= 0, 'head_depth', config.head_depth, 'must be 0 or more')
   for name in ('phrase_bars', 'num_phrases'):
@@ -192,6 +161,41 @@ def _check_model(config: ModelConfig):
   _require(config.dtype in known_types, 'dtype', config.dtype, f'choose one of {known_types}')
   for name in config.attributes:
     num_ids(name)
+
+
+def _check_context(config: ModelConfig):
+  """What patches are told of their surroundings, none of which may come after them."""
+  first = config.levels[0]
+  by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
+  first_by_pitch = first.causal and not first.upwards
+  _require(
+    config.span == 0 or (first.upwards and config.span > 0 and config.span % first.patch[1] == 0),
+    'span',
+    config.span,
+    'must be 0 (off), or steps that the first patch divides and a first level that is AR in time',
+  )
+  _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
+  for name in ('halo_pitches', 'chord_pitches'):
+    _require(getattr(config, name) >= 0, name, getattr(config, name), 'must not be negative')
+  _require(
+    config.halo_pitches == 0 or not by_pitch,
+    'halo_pitches',
+    config.halo_pitches,
+    "must be 0 where an AR level scans by 'pitch': the rows above come later there",
+  )
+  _require(
+    not config.echoes or (min(config.echoes) > first.patch[1] and not first_by_pitch),
+    'echoes',
+    config.echoes,
+    f'must each go back more than the first patch, {first.patch[1]} steps, and the first level '
+    "must not be AR by 'pitch'",
+  )
+  _require(
+    config.matches == 0 or (config.matches > 0 and config.halo > 0 and not first_by_pitch),
+    'matches',
+    config.matches,
+    "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
+  )
 
 
 def _check_level(level: Level, outer, key: str):

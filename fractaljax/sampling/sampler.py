@@ -36,7 +36,7 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 
 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
-  """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls.
+  """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
