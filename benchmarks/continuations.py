@@ -25,7 +25,7 @@ from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
 
-_CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
+_CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt, 32 bars or so', lower_bound=256)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'excerpts at a time', lower_bound=1)
 STEPS_PER_BAR = 16

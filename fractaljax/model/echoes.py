@@ -73,7 +73,7 @@ def likeness(before_NxPxH, echo_NxExQxW, num_values: int):
     for x_NxExPxH in (here_Nx1xPxH & then_NxExPxH, here_Nx1xPxH, then_NxExPxH)
   )
   all_NxE = here_Nx1 + then_NxE
-  return jnp.where(all_NxE, 16 * both_NxE // jnp.maximum(all_NxE, 1), NUM_LIKENESSES - 1)
+  return jnp.where(all_NxE, 8 * 2 * both_NxE // jnp.maximum(all_NxE, 1), NUM_LIKENESSES - 1)
 
 
 def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig):

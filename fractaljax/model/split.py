@@ -5,9 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import echoes
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_LIKENESSES
+from fractaljax.model.echoes import (
+  ECHO_PITCHES,
+  ECHO_STEPS,
+  NUM_LIKENESSES,
+  likeness,
+  steps_before,
+)
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
@@ -219,7 +224,7 @@ class Split(nn.Module):
     """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
     (p, t), margin = grid.patch, 0 if self.is_whole else ECHO_PITCHES
     first, size = ECHO_PITCHES - margin, (p + 2 * margin, t + 2 * ECHO_STEPS)
-    begin = echoes.steps_before(region.halo) - ECHO_STEPS
+    begin = steps_before(region.halo) - ECHO_STEPS
     each_ExNxRxCxS = [
       self.windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
       for echo_NxQxW in region.echo_NxExQxW[..., begin:].swapaxes(0, 1)
@@ -228,7 +233,7 @@ class Split(nn.Module):
 
   def trust(self, region: Region):
     """How like its own the music before each echo was, (N, D)."""
-    id_NxE = echoes.likeness(region.before_NxPxH, region.echo_NxExQxW, self.config.codec.num_values)
+    id_NxE = likeness(region.before_NxPxH, region.echo_NxExQxW, self.config.codec.num_values)
     first_E = NUM_LIKENESSES * np.arange(self.config.num_echoes)
     return self.likeness(first_E + id_NxE).sum(axis=1)
 

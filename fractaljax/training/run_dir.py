@@ -115,13 +115,13 @@ def as_config(values: dict, path: os.PathLike) -> ConfigDict:
   """
   config = base()
   try:
-    # Those that are not there would be today's, and parameters are not.
-    missing = sorted(set(config.model) - set(values['model']))
-    if missing:
-      raise KeyError(f'it has no config.model.{missing[0]}')
     config.update(_as_tuples(values))
   except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise UserError(f'{path} is of another version of fractaljax: {error.args[0]}') from error
+    raise UserError(f'{path} is of another version of fractaljax: {error}') from error
+  # Those that are not there would be today's, and the parameters are not.
+  missing = sorted(set(config.model) - set(values.get('model', {})))
+  if missing:
+    raise UserError(f'{path} is of another version of fractaljax: no config.model.{missing[0]}')
   return config
 
 

@@ -38,6 +38,14 @@ def test_a_config_that_cannot_be_used_is_named(tmp_path, text, named):
     run_dir.read_config(str(tmp_path))
 
 
+def test_a_config_from_before_a_key_of_the_model_is_refused_by_it(tmp_path):
+  values = tiny_config().to_dict()
+  del values['model']['num_phrases']
+  (tmp_path / 'config.json').write_text(json.dumps(values))
+  with pytest.raises(UserError, match=r'config.json.*another version.*config\.model\.num_phrases'):
+    run_dir.read_config(str(tmp_path))
+
+
 def test_only_what_the_parameters_mean_must_stay(tmp_path):
   run_dir.claim(str(tmp_path), tiny_config())
   free = {'model.dropout': 0.3, 'model.capacities': (0.5, 0.5), 'optimizer.learning_rate': 1e-4}
