@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from benchmarks import setting
 from fractaljax import command
+from fractaljax.data import pipeline
 from fractaljax.data.reference import read_reference
 from fractaljax.mesh import data_parallel
-from fractaljax.music.crop import Crop, cut, stack
-from fractaljax.music.notes import ONSET, PITCH
+from fractaljax.music.crop import Crop
+from fractaljax.music.notes import Song
+from fractaljax.music.repetition import overlaps
 from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
@@ -33,40 +35,35 @@ STEPS_PER_BAR = 16
 
 def go_on(trained: Trained, crops: Sequence[Crop], known_steps: int) -> np.ndarray:
   """The crops' tokens, those after `known_steps` sampled."""
-  config, each = trained.model.config, min(_BATCH_SIZE.value, len(crops))
-  program = make_drawing(trained.model, Plan(), 0, trained.placement)
-  rolls = []
-  for start in tqdm(range(0, len(crops), each), desc='sampling', unit='batch'):
-    number_B = np.minimum(np.arange(start, start + each), len(crops) - 1)
-    batch = stack([crops[i] for i in number_B])
+  config, placement = trained.model.config, trained.placement
+  program, knobs = make_drawing(trained.model, Plan(), 0, placement), make_knobs(config)
+  each, rolls = placement.at_least(min(_BATCH_SIZE.value, len(crops))), []
+  for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
     is_known_T = np.arange(batch.tokens_PxT.shape[2]) < known_steps
     tokens_BxPxT = np.where(is_known_T, batch.tokens_PxT, config.codec.unknown).astype(np.int32)
-    batch = batch._replace(tokens_PxT=tokens_BxPxT)
-    rolls.append(program(trained.params, batch, number_B, make_knobs(config)))
-  return np.concatenate(jax.device_get(rolls))[: len(crops)]
+    crop_B = placement.spread(batch._replace(tokens_PxT=tokens_BxPxT))
+    number_B = placement.spread(each * len(rolls) + np.arange(each))
+    rolls.append(placement.gather(program(trained.params, crop_B, number_B, knobs)))
+  return np.concatenate(rolls)[: len(crops)]
 
 
-def similarities(notes_Nx4: np.ndarray, num_steps: int) -> np.ndarray:
-  """Of each two bars, the Jaccard overlap of their onsets; NaN where both are silent."""
-  onset_TxP = np.zeros((num_steps, 128), bool)
-  onset_TxP[notes_Nx4[:, ONSET], notes_Nx4[:, PITCH]] = True
-  onset_BxC = onset_TxP.reshape(num_steps // STEPS_PER_BAR, -1).astype(int)
-  both_BxB, count_B = onset_BxC @ onset_BxC.T, onset_BxC.sum(axis=1)
-  with np.errstate(invalid='ignore'):
-    return both_BxB / (count_B[:, None] + count_B - both_BxB)
-
-
-def by_bar(rolls: np.ndarray, codec, first_bar: int) -> dict[str, list[float]]:
-  """Means over rolls of how much each bar from `first_bar` on has in common with earlier ones."""
-  num_steps = rolls.shape[2]
-  alike_NxBxB = np.stack([similarities(codec.decode(x), num_steps) for x in rolls])
-  bars = range(first_bar, num_steps // STEPS_PER_BAR)
+def by_bar(songs: Sequence[Song], first_bar: int) -> dict[str, list[float]]:
+  """Means over songs of how much each bar from `first_bar` on has in common with earlier ones."""
+  num_bars = min(song.num_bars for song in songs)
+  # That of a bar and the one `lag` before it, at [song, bar, lag].
+  overlap_NxBxB = np.full((len(songs), num_bars, num_bars), np.nan)
+  for n, song in enumerate(songs):
+    for lag in range(1, num_bars):
+      overlap_NxBxB[n, lag:, lag] = overlaps(song, lag)[: num_bars - lag]
   found = {
-    'most_similar': [np.nanmax(np.nan_to_num(alike_NxBxB[:, b, :b]), axis=1) for b in bars],
-    '4_bars_before': [alike_NxBxB[:, b, b - 4] for b in bars],
-    '8_bars_before': [alike_NxBxB[:, b, b - 8] for b in bars],
+    'most_similar': np.nan_to_num(overlap_NxBxB).max(axis=2),
+    '4_bars_before': overlap_NxBxB[:, :, 4],
+    '8_bars_before': overlap_NxBxB[:, :, 8],
   }
-  return {name: [round(float(np.nanmean(x)), 3) for x in each] for name, each in found.items()}
+  return {
+    name: np.nanmean(x_NxB[:, first_bar:], axis=0).round(3).tolist()
+    for name, x_NxB in found.items()
+  }
 
 
 def main(_):
@@ -74,15 +71,15 @@ def main(_):
   config, num_steps = trained.model.config, _STEPS.value
   config.check_steps(num_steps, '--steps')
   reference = read_reference(setting.DATA.value, trained.config.data.in_c)
-  crops = [
-    cut(song, config.codec, start, num_steps, config.halo, attributes=config.attributes)
-    for song in reference.songs
-    if song.steps_per_bar == STEPS_PER_BAR
-    for start in range(0, song.num_steps - num_steps + 1, num_steps)
-  ]
+  inputs = config.codec, num_steps, config.halo, config.attributes
+  songs = [song for song in reference.songs if song.steps_per_bar == STEPS_PER_BAR]
+  crops = [crop for crop in pipeline.windows(songs, *inputs) if crop.valid_T.all()]
   first_bar = num_steps // STEPS_PER_BAR // 2
-  samples = by_bar(go_on(trained, crops, first_bar * STEPS_PER_BAR), config.codec, first_bar)
-  songs = by_bar(np.stack([crop.tokens_PxT for crop in crops]), config.codec, first_bar)
+  sampled = go_on(trained, crops, first_bar * STEPS_PER_BAR)
+  samples, songs = (
+    by_bar([Song(config.codec.decode(x_PxT), num_steps) for x_PxT in rolls], first_bar)
+    for rolls in (sampled, [crop.tokens_PxT for crop in crops])
+  )
   setting.report(
     benchmark='continuations', step=trained.step, steps=num_steps, excerpts=len(crops),
     **{name: [samples[name], songs[name]] for name in samples},

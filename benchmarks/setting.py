@@ -68,9 +68,7 @@ def _initial(model: Fractal, optimizer, seed: int = 0):
 def update(config: ConfigDict, model: Fractal, optimizer, placement: Placement | None = None):
   """The jitted training step of a config, on one device if nothing else is said."""
   placement = placement or data_parallel(jax.devices()[:1])
-  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
-  state = state_shapes(model, optimizer)
-  return jit_step(model, optimizer, placement, state, config.data.crop_steps, *settings)
+  return jit_step(config, model, optimizer, placement, state_shapes(model, optimizer))
 
 
 def prepare_step(config: ConfigDict, batch: Clip):

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import Level, ModelConfig
+from fractaljax.model.echoes import block_size
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.region import Region
 from fractaljax.music.codec import Codec
-from fractaljax.music.crop import Crop
+from fractaljax.music.crop import NUM_PHASES, Crop
 from fractaljax.sampling.job import Noise, make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import score
@@ -99,6 +101,30 @@ def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
     return np.asarray(middle + scale * rng.standard_normal(leaf.shape), np.float32)
 
   return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int = 3) -> Region:
+  """Regions of a level with every kind of token in them, at random places and times.
+
+  Those of the first level have `num_steps`, others those of their patch.
+  """
+  pitches = config.codec.num_pitches
+  size = config.levels[index - 1].patch if index else (pitches, num_steps)
+  rng, margin = np.random.default_rng(index), config.margin
+  canvas_shape = (num, size[0] + 2 * margin, config.halo + size[1])
+  width = config.levels[index - 1].width if index else 0
+  echo_shape = (num, config.num_echoes, *block_size(size, config.halo))
+  echo = rng.integers(0, config.codec.num_values + 2, echo_shape) if index else None
+  return Region(
+    jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
+    jnp.ones((num, size[1]), bool),
+    jnp.asarray(rng.integers(0, NUM_PHASES, (num, size[1])), jnp.int32),
+    jnp.asarray(rng.integers(0, 9, (num, size[1])), jnp.int32),
+    jnp.asarray(rng.integers(0, pitches // size[0], num) * size[0], jnp.int32),
+    jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
+    echo,
+    margin,
+  )
 
 
 def same_noise(config: ModelConfig, num: int, num_steps: int, seed: int = 0) -> Noise:

@@ -32,8 +32,18 @@ def groove_similarity(song: Song) -> np.ndarray:
 def self_similarity(song: Song, lag: int) -> np.ndarray:
   """How much a bar is like the one `lag` bars after it; nothing where all such pairs are silent.
 
-  The mean, over pairs that are not both silent, of the Jaccard overlap of their sets of (place in
-  the bar, pitch): 1 = every bar comes again note for note, 0 = not one note does.
+  The mean of their `overlaps`: 1 = every bar comes again note for note, 0 = not one note does.
+  """
+  overlap_B = overlaps(song, lag)
+  is_heard_B = ~np.isnan(overlap_B)
+  return np.array([np.mean(overlap_B[is_heard_B])] if is_heard_B.any() else [])
+
+
+def overlaps(song: Song, lag: int) -> np.ndarray:
+  """Of each bar and the one `lag` bars after it, how much they have in common; NaN for silence.
+
+  The Jaccard overlap of their sets of (place in the bar, pitch), one for each of the bars that are
+  followed by so many.
   """
   bar_N, place_N, pitch_N = in_bars(song)
   bar_cells = song.steps_per_bar * 128
@@ -43,8 +53,8 @@ def self_similarity(song: Song, lag: int) -> np.ndarray:
   count_B = np.bincount(bar_N, minlength=song.num_bars)
   both_B = np.bincount(bar_N[again_N], minlength=song.num_bars)[:num_pairs]
   either_B = count_B[:num_pairs] + count_B[song.num_bars - num_pairs :] - both_B
-  is_heard_B = either_B > 0
-  return np.array([np.mean(both_B[is_heard_B] / either_B[is_heard_B])] if is_heard_B.any() else [])
+  with np.errstate(invalid='ignore'):
+    return both_B / either_B
 
 
 def bar_names(song: Song) -> list[bytes]:

@@ -70,9 +70,8 @@ def train(
     checkpoints = stack.enter_context(contextlib.closing(Checkpoints(workdir, config)))
     state = _start_or_resume(config, model, optimizer, batches, checkpoints, placement)
     say(f'{num_parameters(state.params):,} parameters, {len(devices)} device(s)')
-    settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
     step_function = WatchedStep(
-      jit_step(model, optimizer, placement, state, config.data.crop_steps, *settings),
+      jit_step(config, model, optimizer, placement, state),
       optimizer,
       make_schedule(config.optimizer, config.num_steps),
       state.params,

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from fractaljax.mesh import AXES, Placement, summed_parts, whole_params
 from fractaljax.model.fractal import Fractal, LevelLoss
@@ -59,25 +60,21 @@ def train_step(
 
 
 def jit_step(
+  config: ConfigDict,
   model: Fractal,
   optimizer: optax.GradientTransformation,
   placement: Placement,
   state: State,
-  crop_steps: int,
-  ema_decay: float,
-  seed: int,
-  accumulate: int,
 ):
   """`train_step` as one program: the state where it lies, the batch divided among the devices.
 
   The state that is given to the program is donated to it. That given here, or its shapes, says how
   the parts of one are placed.
   """
-  where = placement.of_state(state)
+  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  crop_steps, where = config.data.crop_steps, placement.of_state(state)
   return jax.jit(
-    functools.partial(
-      train_step, model, optimizer, ema_decay, seed, accumulate, placement, crop_steps
-    ),
+    functools.partial(train_step, model, optimizer, *settings, placement, crop_steps),
     in_shardings=(where, placement.split),
     out_shardings=(where, placement.replicated),
     donate_argnums=0,

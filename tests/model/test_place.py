@@ -10,9 +10,10 @@ import pytest
 import models
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, block_size, likeness, steps_before
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import make_grid
-from fractaljax.model.region import Region
 from fractaljax.model.split import Split
+from fractaljax.music.codec import FIRST_ONSET
 
 PATCHES, NUM_PITCHES = ((8, 4), (8, 1), (2, 1), (1, 1)), 8
 
@@ -29,22 +30,10 @@ def test_bars_are_told_apart_up_to_the_last_phrase_and_then_by_their_place_in_a_
   np.testing.assert_array_equal(nats_B[16:], nats_B[8:12])
 
 
-def region_of(config, index, num):
-  """`num` equal regions of a level, with echoes of silence and onsets."""
-  size = config.levels[index - 1].patch
-  rng, margin = np.random.default_rng(index), config.margin
-  canvas_shape = (1, size[0] + 2 * margin, config.halo + size[1])
-  region = Region(
-    2 * rng.integers(0, 2, canvas_shape),
-    np.ones((1, size[1]), bool),
-    np.arange(size[1])[None],
-    np.zeros((1, size[1]), np.int32),
-    np.zeros(1, np.int32),
-    np.ones((1, config.levels[index - 1].width), np.float32),
-    2 * rng.integers(0, 2, (1, config.num_echoes, *block_size(size, config.halo))),
-    margin,
-  )
-  return jax.tree.map(lambda x: jnp.asarray(np.repeat(x, num, axis=0)), region)
+def equal_regions(config, index, num):
+  """The same region of a level so many times."""
+  region = models.random_region(config, index, num=1)
+  return jax.tree.map(lambda x: jnp.repeat(jnp.asarray(x), num, axis=0), region)
 
 
 @pytest.mark.parametrize('halo', [0, 3])
@@ -52,11 +41,12 @@ def region_of(config, index, num):
 def test_each_cell_of_an_echo_reaches_the_patches_it_is_around_or_by_likeness_all(index, halo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=halo, echoes=(5, 6))
   cells = list(np.ndindex(2, *block_size(config.levels[index - 1].patch, halo)))
-  region = region_of(config, index, len(cells) + 1)
+  region = equal_regions(config, index, len(cells) + 1)
   grid = make_grid(region.size, config.levels[index].patch, 'time')
   flips = (np.arange(len(cells)), *np.array(cells).T)
-  echo = region.echo_NxExQxW.at[flips].set(2 - region.echo_NxExQxW[flips])
-  region = region.replace(echo_NxExQxW=echo)
+  echo = region.echo_NxExQxW
+  is_silent_C = ~is_sounding(echo[flips], config.codec.num_values)
+  region = region.replace(echo_NxExQxW=echo.at[flips].set(FIRST_ONSET * is_silent_C))
   run = models.quick_jit(functools.partial(Fractal(config).apply, method='place'), static_argnums=1)
   place_NxLxD = run(models.random_params(config), index, region)
   changed_NxL = (jnp.abs(place_NxLxD - place_NxLxD[-1]) > 1e-4).any(axis=2)
@@ -73,7 +63,7 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around_or_by_likeness_al
 
 def test_the_likeness_of_one_echo_is_not_that_of_another():
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
-  region = region_of(config, 1, 2)
+  region = equal_regions(config, 1, 2)
   echo = jnp.zeros_like(region.echo_NxExQxW).at[[0, 1], [0, 1]].set(1)
   region = region.replace(canvas_NxQxW=region.canvas_NxQxW * 0 + 1, echo_NxExQxW=echo)
   params = models.random_params(config)['params']['splits_1']

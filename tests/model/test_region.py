@@ -21,11 +21,7 @@ def test_echoes_are_what_was_there_so_many_steps_before(patches, depth):
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
   corners = [(0, 0)]
   for level in config.levels[:depth]:
-    grid = make_grid(region.size, level.patch, level.scan)
-    flat_C = jnp.arange(len(grid) * len(corners))
-    region = children(
-      region, grid, region.canvas_NxQxW, flat_C, jnp.zeros((len(flat_C), 1)), config, level
-    )
+    region, grid = all_children(region, config, level)
     corners = [
       (row + int(r) * level.patch[0], col + int(c) * level.patch[1])
       for row, col in corners
@@ -48,13 +44,18 @@ def repetitive_roll():
   return roll_PxT
 
 
+def all_children(region, config, level):
+  """The patches of a level as regions, in order, and their grid."""
+  grid = make_grid(region.size, level.patch, level.scan)
+  flat_C = jnp.arange(len(region.row_N) * len(grid))
+  cond_Cx1 = jnp.zeros((len(flat_C), 1))
+  return children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level), grid
+
+
 def first_patches(roll_PxT, config):
   """The patches of the first level as regions, in order."""
-  level = config.levels[0]
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
-  grid = make_grid(region.size, level.patch, level.scan)
-  flat_C, cond_Cx1 = jnp.arange(len(grid)), jnp.zeros((len(grid), 1))
-  return children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level)
+  return all_children(region, config, config.levels[0])[0]
 
 
 def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
@@ -99,11 +100,7 @@ def test_likeness_is_the_weighed_overlap_of_what_was_before(depth):
   roll_PxT, seen = repetitive_roll(), set()
   region, corners = first_patches(roll_PxT, config), [(0, col) for col in range(0, 24, 2)]
   if depth == 2:
-    level = config.levels[1]
-    grid = make_grid(region.size, level.patch, level.scan)
-    flat_C = jnp.arange(len(corners) * len(grid))
-    canvas, cond_Cx1 = region.canvas_NxQxW, jnp.zeros((len(flat_C), 1))
-    region = children(region, grid, canvas, flat_C, cond_Cx1, config, level)
+    region, _ = all_children(region, config, config.levels[1])
     corners = [(row, col + c) for _, col in corners for c in (0, 1) for row in (0, 2)]
   pitches, far = region.size[0], 13
   sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (far, 0)))

@@ -23,7 +23,7 @@ from fractaljax.training import loop
 from fractaljax.training.likelihood import Likelihood
 from fractaljax.training.optimizer import make_optimizer
 from fractaljax.training.state import State, init_state
-from fractaljax.training.step import train_step
+from fractaljax.training.step import jit_step
 from runs import tiny_config
 
 # Another value of each key that shapes what is computed.
@@ -109,11 +109,8 @@ def computed(config):
   yield str(jax.make_jaxpr(lambda p: model.apply(p, crops, True, rngs=rngs))(params))
   optimizer = make_optimizer(config.optimizer, config.num_steps)
   state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), crops)
-  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
   placement = make_placement(jax.devices()[:2], config.fsdp)
-  step = functools.partial(
-    train_step, model, optimizer, *settings, placement, config.data.crop_steps
-  )
+  step = jit_step(config, model, optimizer, placement, state)
   yield str(jax.make_jaxpr(step)(state, batch))
   crop = stack([known.nothing(c, 32)])
   noise = make_noise(c, jax.random.split(jax.random.key(0), 1), 32)

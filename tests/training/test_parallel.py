@@ -33,8 +33,9 @@ MESHES = [(1, 1), (8, 1), (2, 4), (1, 8)]
 
 @functools.cache
 def tiny():
-  """A model, a batch of 8 crops, and a state whose update is minus the gradient."""
-  model = Fractal(check(exact_config(), 1))
+  """A config, its model, a batch of 8 crops, and a state whose update is minus the gradient."""
+  config = exact_config(**{'optimizer.ema_decay': 0.9})
+  model = Fractal(check(config, 1))
   songs = [corpus.song(0, i, num_bars=8) for i in range(8)]
   c = model.config
   batch = next(pipeline.training_batches(songs, c.codec, 8, 32, c.halo, (0, 0), (), 0))
@@ -44,7 +45,7 @@ def tiny():
   # The last layers begin at zero, and would keep all gradients from the rest.
   rng = np.random.default_rng(0)
   params = jax.tree.map(lambda x: x + rng.normal(0, 0.1, x.shape).astype(x.dtype), state.params)
-  return model, optimizer, batch, state._replace(params=params)
+  return config, model, optimizer, batch, state._replace(params=params)
 
 
 def on_a_copy(program, state, batch):
@@ -55,11 +56,11 @@ def on_a_copy(program, state, batch):
 @functools.cache
 def updated(shape):
   """The program of an update on a mesh, the state before and after it, and its metrics."""
-  model, optimizer, batch, state = tiny()
+  config, model, optimizer, batch, state = tiny()
   num_data, num_fsdp = shape
   placement = make_placement(jax.devices()[: num_data * num_fsdp], num_fsdp)
   where = placement.of_state(state)
-  step = jit_step(model, optimizer, placement, state, 32, ema_decay=0.9, seed=0, accumulate=1)
+  step = jit_step(config, model, optimizer, placement, state)
   before = jax.device_put(state, where)
   program = step.lower(before, placement.place(batch)).compile()
   after, metrics = on_a_copy(program, before, placement.place(batch))
@@ -105,7 +106,7 @@ def test_what_is_not_finite_is_skipped():
   placement = make_placement(jax.devices()[:1], 1)
   params = jax.tree.map(lambda x: x.at[0].set(np.inf), before.params)
   state = before._replace(params=jax.device_put(params, placement.replicated))
-  after, metrics = on_a_copy(program, state, placement.place(tiny()[2]))
+  after, metrics = on_a_copy(program, state, placement.place(tiny()[3]))
   assert metrics['skipped'] == 1
   jax.tree.map(np.testing.assert_array_equal, after, state._replace(step=state.step + 1))
 
