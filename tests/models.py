@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import block_size
+from fractaljax.model.echoes import NUM_TRUSTS, block_size
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.hint import SCALE
 from fractaljax.model.region import Region
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import NUM_PHASES, Crop
@@ -97,8 +98,10 @@ def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
   shapes = jax.eval_shape(lambda: Fractal(config).init(rngs, crop, False))
 
   def draw(path, leaf):
-    middle = 1.0 if path[-1].key == 'scale' else 0.0
-    return np.asarray(middle + scale * rng.standard_normal(leaf.shape), np.float32)
+    names = [key.key for key in path]
+    middle = 1.0 if 'scale' in names else 0.0
+    spread = scale / SCALE if 'hint' in names else scale
+    return np.asarray(middle + spread * rng.standard_normal(leaf.shape), np.float32)
 
   return jax.tree_util.tree_map_with_path(draw, shapes)
 
@@ -114,7 +117,10 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
   canvas_shape = (num, size[0] + 2 * margin, config.halo + size[1])
   width = config.levels[index - 1].width if index else 0
   echo_shape = (num, config.num_echoes, *block_size(size, config.halo))
-  echo = rng.integers(0, config.codec.num_values + 2, echo_shape) if index else None
+  echo, trust = None, None
+  if index:
+    echo = jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32)
+    trust = jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32)
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -123,6 +129,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.integers(0, pitches // size[0], num) * size[0], jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     echo,
+    trust,
     margin,
   )
 

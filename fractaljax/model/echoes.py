@@ -11,9 +11,13 @@ import numpy as np
 from fractaljax.model import patches
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.occupancy import is_sounding
+from fractaljax.music.codec import Codec
 
 ECHO_PITCHES, ECHO_STEPS = 2, 1
 NUM_LIKENESSES = 10
+NUM_TRUSTS = NUM_LIKENESSES**2
+# How many cells that sound alike a note that is equal in velocity too is worth to a match.
+EQUAL_NOTE = 8
 
 
 def steps_before(halo: int) -> int:
@@ -24,6 +28,12 @@ def steps_before(halo: int) -> int:
 def block_size(patch: tuple[int, int], halo: int) -> tuple[int, int]:
   """(pitches, steps) of an echo of a patch."""
   return patch[0] + 2 * ECHO_PITCHES, steps_before(halo) + patch[1] + ECHO_STEPS
+
+
+def core(echo_NxExQxW, halo: int, num_steps: int):
+  """The cells of echoes at the pitches and steps of their regions, (N, E, P, T)."""
+  before = steps_before(halo)
+  return echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, before : before + num_steps]
 
 
 def first_echoes(roll_NxPxW, halo: int, corners_C, patch: tuple[int, int], config: ModelConfig):
@@ -57,20 +67,47 @@ def child_echoes(echo_NxExQxW, halo: int, corners_C, patch: tuple[int, int]):
   return jnp.stack([patches.cut(echo_NxQxW, *corners_C, size) for echo_NxQxW in echoes], axis=1)
 
 
-def likeness(before_NxPxH, echo_NxExQxW, num_values: int):
-  """How like the H steps before each region are to those before its echoes, ids of N x E.
+def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
+  """How far each echo can be trusted to go on as what its region repeats, ids of N x E.
 
-  The Dice overlap of the sounding cells of the region's pitches, in eighths rounded down: 0 is no
-  cell in common, also where there is no echo, 8 is equal; NUM_LIKENESSES - 1 where both are silent.
-  It tells how far an echo can be expected to go on as what it repeats.
+  Compared are the H steps before the region and those before the echo, at the region's pitches.
+
+  Args:
+    before_NxPxH: the halo of the region's own pitches.
+    echo_NxExQxW: its echoes.
+    parent_NxE: ids of the region that it lies in; None if that is the whole roll.
+    codec: of the tokens.
+
+  Returns:
+    NUM_LIKENESSES * the likeness of what sounds + that of the notes. Notes are alike if they are
+    equal in velocity too, and tell a passage that was copied from one that resembles it. A region
+    without any, here and there, has its parent's.
   """
   halo = before_NxPxH.shape[2]
   then_NxExPxH = echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
-  here_Nx1xPxH = is_sounding(before_NxPxH, num_values)[:, None]
-  then_NxExPxH = is_sounding(then_NxExPxH, num_values)
-  both_NxE, here_Nx1, then_NxE = (
-    (x_NxExPxH * _weights(halo)).sum(axis=(2, 3))
-    for x_NxExPxH in (here_Nx1xPxH & then_NxExPxH, here_Nx1xPxH, then_NxExPxH)
+  here_Nx1xPxH = before_NxPxH[:, None]
+  sounds_here, sounds_then = (
+    is_sounding(x, codec.num_values) for x in (here_Nx1xPxH, then_NxExPxH)
+  )
+  like_NxE = likeness(sounds_here, sounds_then, sounds_here & sounds_then)
+  note_V = jnp.asarray(codec.is_note())
+  note_here, note_then = note_V[here_Nx1xPxH], note_V[then_NxExPxH]
+  equal_NxE = likeness(note_here, note_then, note_here & (here_Nx1xPxH == then_NxExPxH))
+  if parent_NxE is not None:
+    is_silent_NxE = equal_NxE == NUM_LIKENESSES - 1
+    equal_NxE = jnp.where(is_silent_NxE, parent_NxE % NUM_LIKENESSES, equal_NxE)
+  return like_NxE * NUM_LIKENESSES + equal_NxE
+
+
+def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):
+  """The weighed Dice overlap of sets of cells, given with what they have in common, (N, E).
+
+  In eighths rounded down: 0 is no cell in common, 8 is equal; NUM_LIKENESSES - 1 where both are
+  empty. Cells that are nearer in time count more.
+  """
+  here_Nx1, then_NxE, both_NxE = (
+    (x_NxExPxH * _weights(x_NxExPxH.shape[3])).sum(axis=(2, 3))
+    for x_NxExPxH in (here_Nx1xPxH, then_NxExPxH, both_NxExPxH)
   )
   all_NxE = here_Nx1 + then_NxE
   return jnp.where(all_NxE, 8 * 2 * both_NxE // jnp.maximum(all_NxE, 1), NUM_LIKENESSES - 1)
@@ -89,6 +126,8 @@ def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig)
   col_LxH = np.arange(num)[:, None] * steps + np.arange(halo)
   halos_NxPxLxH = sign_NxPxW[:, :, col_LxH]
   alike_NxLxL = jnp.einsum('npih,npjh->nij', halos_NxPxLxH * _weights(halo), halos_NxPxLxH)
+  if config.codec.has_velocity:
+    alike_NxLxL += EQUAL_NOTE * _equal_notes(roll_NxPxW[:, :, col_LxH], config.codec)
   ago_LxL = np.arange(num)[:, None] - np.arange(num)
   alike_NxLxL = jnp.where(ago_LxL * steps >= steps + ECHO_STEPS, alike_NxLxL, -jnp.inf)
   alike_CxL = alike_NxLxL[n_C, col_C // steps]
@@ -97,6 +136,18 @@ def _matches(roll_NxPxW, halo: int, steps: int, n_C, col_C, config: ModelConfig)
   best_CxM, newest_CxM = jax.lax.top_k(newest_CxL, config.matches)
   col_CxM = (num - 1 - newest_CxM) * steps
   return jnp.where(jnp.isfinite(best_CxM), col_C[:, None] - col_CxM, 0)
+
+
+def _equal_notes(halo_NxPxLxH, codec: Codec):
+  """The weighed number of notes that each two halos have in common, (N, L, L)."""
+  note_NxPxLxH = jnp.where(jnp.asarray(codec.is_note())[halo_NxPxLxH], halo_NxPxLxH, -1)
+  is_note_NxPxLxH = note_NxPxLxH >= 0
+
+  def of_one(one_NxPxH):
+    equal_NxPxLxH = is_note_NxPxLxH & (halo_NxPxLxH == one_NxPxH[:, :, None])
+    return (equal_NxPxLxH * _weights(halo_NxPxLxH.shape[3])).sum(axis=(1, 3))
+
+  return jax.lax.map(of_one, note_NxPxLxH.transpose(2, 0, 1, 3)).swapaxes(0, 1)
 
 
 def _weights(halo: int) -> np.ndarray:

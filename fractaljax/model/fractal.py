@@ -16,7 +16,7 @@ from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region, children, hide, whole_roll
-from fractaljax.model.split import Split
+from fractaljax.model.split import Place, Split
 from fractaljax.music.crop import Crop
 
 
@@ -87,14 +87,14 @@ class Fractal(nn.Module):
       scored_NxL = training_mask(self.make_rng('mask'), level, open_NxL)
       seen_NxQxW = hide(region, grid, scored_NxL, self.config.codec)
       weight_N *= open_NxL.sum(axis=1) / jnp.maximum(scored_NxL.sum(axis=1), 1)
-    y_NxLxD = split(region, seen_NxQxW, train)
+    y_NxLxD, logits = split(region, seen_NxQxW, train)
 
     forced_NxL = jnp.zeros_like(open_NxL)
     if self.config.gate and split.index:
       forced_NxL = _is_forced(split.level.causal, scored_NxL, occupied_NxL)
     weight_NxL = weight_N[:, None] * scored_NxL
     nats_NxL, detail = self._decisions(
-      split, y_NxLxD, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
+      split, logits, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
     )
     nats, num_scored = (weight_NxL * nats_NxL).sum(), (weight_NxL > 0).sum()
     if split.is_last:
@@ -113,12 +113,12 @@ class Fractal(nn.Module):
     return loss, region, before_NxPxT, weight_K
 
   def _decisions(
-    self, split: Split, y_NxLxD, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
+    self, split: Split, logits, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
   ):
     """Nats of a level's gates or values, (N, L), and in scoring their `Detail`."""
     grid, codec = split.grid(region), self.config.codec
     if split.is_last:
-      logp_NxLxV = value_logp(split.logits(y_NxLxD), forced_NxL)
+      logp_NxLxV = value_logp(logits, forced_NxL)
       token_NxL = grid.split(region.tokens_NxPxT)[..., 0, 0]
       nats_NxL = value_nats(logp_NxLxV, token_NxL)
       if before_NxPxT is None:
@@ -127,13 +127,12 @@ class Fractal(nn.Module):
       return nats_NxL, value_detail(
         logp_NxLxV, nats_NxL, token_NxL, before_NxL, ~forced_NxL, weight_NxL, codec
       )
-    if not self.config.gate:
+    if logits is None:
       return jnp.zeros(weight_NxL.shape), None
-    logit_NxL = split.logits(y_NxLxD)
-    nats_NxL = gate_nats(logit_NxL, occupied_NxL, forced_NxL)
+    nats_NxL = gate_nats(logits, occupied_NxL, forced_NxL)
     if before_NxPxT is None:
       return nats_NxL, None
-    return nats_NxL, gate_detail(logit_NxL, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
+    return nats_NxL, gate_detail(logits, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
   def _drop_attributes(self, ids_BxA):
     keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
@@ -143,21 +142,16 @@ class Fractal(nn.Module):
     """`Split.place` of level `index`, for the sampler."""
     return self.splits[index].place(region, self.splits[index].grid(region))
 
-  def step(self, index: int, place_NxLxD, canvas_NxQxW, grid: Grid, cache, i):
+  def step(self, index: int, place: Place, canvas_NxQxW, grid: Grid, cache, i):
     """One patch of AR level `index`: logits (N, 1, ...), its children's condition, the cache."""
-    split = self.splits[index]
-    y_Nx1xD, cache = split.step(place_NxLxD, canvas_NxQxW, grid, cache, i)
-    return self._decision(split, y_Nx1xD), y_Nx1xD, cache
+    y_Nx1xD, logits, cache = self.splits[index].step(place, canvas_NxQxW, grid, cache, i)
+    return logits, y_Nx1xD, cache
 
   def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""
     split = self.splits[index]
-    y_NxLxD = split(region, seen_NxQxW, train=False)
-    return self._decision(split, y_NxLxD), split.condition(y_NxLxD, split.grid(region))
-
-  def _decision(self, split: Split, y_NxLxD):
-    """Logits of values or gates; None where every patch is expanded without being asked."""
-    return split.logits(y_NxLxD) if split.is_last or self.config.gate else None
+    y_NxLxD, logits = split(region, seen_NxQxW, train=False)
+    return logits, split.condition(y_NxLxD, split.grid(region))
 
 
 def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[int, ...]:

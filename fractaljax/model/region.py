@@ -7,7 +7,7 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import child_echoes, first_echoes
+from fractaljax.model.echoes import child_echoes, first_echoes, trust
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
@@ -28,6 +28,7 @@ class Region:
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
     echo_NxExQxW: what was there before, see `fractaljax.model.echoes`, for each of E echoes and
       matches; None for the whole roll, and where the model has none.
+    trust_NxE: how far each of these can be trusted, ids, see `fractaljax.model.echoes.trust`.
     margin: K.
   """
 
@@ -38,6 +39,7 @@ class Region:
   row_N: jax.Array
   cond_NxC: jax.Array
   echo_NxExQxW: jax.Array | None
+  trust_NxE: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -58,11 +60,6 @@ class Region:
   def tokens_NxPxT(self) -> jax.Array:
     return self.inner(self.canvas_NxQxW)
 
-  @property
-  def before_NxPxH(self) -> jax.Array:
-    """The halo of the region's own pitches."""
-    return self.canvas_NxQxW[:, self.margin : self.margin + self.size[0], : self.halo]
-
   def inner(self, x_NxQxW) -> jax.Array:
     """The region's own cells of an array like its canvas."""
     return x_NxQxW[:, self.margin : x_NxQxW.shape[1] - self.margin, self.halo :]
@@ -81,6 +78,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.asarray(crop.bar_T),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    None,
     None,
     margin,
   )
@@ -113,14 +111,19 @@ def children(
     patches.cut_steps(x, n_C, col_C, t)
     for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
   )
-  echo = None
-  if region.echo_NxExQxW is not None:
-    echo = child_echoes(region.echo_NxExQxW, halo, (n_C, row_C, col_C), grid.patch)
-  elif config.num_echoes:
-    roll_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
-    echo = first_echoes(roll_NxPxW, halo, (n_C, row_C, col_C), grid.patch, config)
+  echo = trust_CxE = None
+  if config.num_echoes:
+    corners_C, parent_CxE = (n_C, row_C, col_C), None
+    if region.echo_NxExQxW is None:
+      roll_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
+      echo = first_echoes(roll_NxPxW, halo, corners_C, grid.patch, config)
+    else:
+      echo = child_echoes(region.echo_NxExQxW, halo, corners_C, grid.patch)
+      parent_CxE = region.trust_NxE[n_C]
+    before_CxPxH = canvas_CxQxW[:, margin : margin + p, :halo]
+    trust_CxE = trust(before_CxPxH, echo, parent_CxE, config.codec)
   row_C = region.row_N[n_C] + row_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, margin)
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, trust_CxE, margin)
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

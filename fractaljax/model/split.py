@@ -1,18 +1,15 @@
 """One level as a module: what goes into its trunk, and what comes out for the patches."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.echoes import (
-  ECHO_PITCHES,
-  ECHO_STEPS,
-  NUM_LIKENESSES,
-  likeness,
-  steps_before,
-)
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_TRUSTS, steps_before
+from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
@@ -24,12 +21,25 @@ from fractaljax.music.crop import NUM_PHASES
 ROW_CHANNELS = 16
 
 
+class Place(NamedTuple):
+  """What is known of patches before anything is generated.
+
+  Attributes:
+    x_NxLxD: parent, echoes, place; what the trunk reads beside the content.
+    hint_NxLxV: logits of the echoes alone, see `Hint`; None where there are none, or no gates.
+  """
+
+  x_NxLxD: jax.Array
+  hint_NxLxV: jax.Array | None
+
+
 class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   An AR level reads, at each patch, the patch before it in the scan; a MAR level reads every patch
   in place, the masked ones as unknown. Both add the parent's output, and of the patch itself the
   halo strip, the echoes with how far they can be trusted, and the place in pitch, metre and song.
+  What the echoes say by themselves is added to the logits.
   """
 
   config: ModelConfig
@@ -43,6 +53,11 @@ class Split(nn.Module):
   def is_last(self) -> bool:
     return self.index == len(self.config.levels) - 1
 
+  @property
+  def decides(self) -> bool:
+    """Whether its patches are asked for anything, or all of them are expanded."""
+    return self.is_last or self.config.gate
+
   def setup(self):
     config, level = self.config, self.level
     self.patch_row = self.row_dense(level.patch[1])
@@ -51,10 +66,11 @@ class Split(nn.Module):
     self.before = self.dense(level.width) if config.halo else None
     self.below = self.dense(level.width) if self.num_below else None
     self.echo_row = self.row_dense(level.patch[1] + 2 * ECHO_STEPS)
-    self.echo = self.likeness = None
+    self.echo = self.hint = None
     if self.index and config.num_echoes:
       self.echo = self.dense(level.width)
-      self.likeness = nn.Embed(config.num_echoes * NUM_LIKENESSES, level.width)
+      self.trust = nn.Embed(config.num_echoes * NUM_TRUSTS, level.width)
+      self.hint = Hint(config, self.is_last) if self.decides else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
     if level.causal:
@@ -119,7 +135,7 @@ class Split(nn.Module):
       train: whether dropout is alive.
 
     Returns:
-      y_NxLxD in scan order.
+      y_NxLxD in scan order, and logits: of gates (N, L), of values (N, L, V), or None.
     """
     grid = self.grid(region)
     if train and self.config.hide:
@@ -127,40 +143,45 @@ class Split(nn.Module):
         self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
       )
       seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
-    x_NxLxD = self.place(region, grid) + self.content(region, seen_NxQxW, grid)
+    place = self.place(region, grid)
+    x_NxLxD = place.x_NxLxD + self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
-    return y_NxLxD
+    return y_NxLxD, self.logits(y_NxLxD, place.hint_NxLxV)
 
-  def step(self, place_NxLxD, canvas_NxQxW, grid: Grid, cache, i):
+  def step(self, place: Place, canvas_NxQxW, grid: Grid, cache, i):
     """Output for patch `i` alone (AR): the same as `__call__` gives there, from the cache.
 
     Returns:
-      y_Nx1xD and the cache with patch i in it.
+      y_Nx1xD, its logits, and the cache with patch i in it.
     """
-    place_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
-    x_Nx1xD = place_Nx1xD + self.content_at(canvas_NxQxW, grid, i)
-    return self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
+    place = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, i, 1, axis=1), place)
+    x_Nx1xD = place.x_NxLxD + self.content_at(canvas_NxQxW, grid, i)
+    y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
+    return y_Nx1xD, self.logits(y_Nx1xD, place.hint_NxLxV), cache
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
 
-  def place(self, region: Region, grid: Grid):
-    """What is known of every patch before anything is generated: parent, echo, place (N, L, D)."""
+  def place(self, region: Region, grid: Grid) -> Place:
+    """What is known of every patch before anything is generated."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
     bar_NxC, num_phrases = region.bar_NxT[:, ::t], self.config.num_phrases
     time_NxCxD = self.phase(region.phase_NxT[:, ::t])
     time_NxCxD += self.bar(bar_NxC % self.config.phrase_bars)
     time_NxCxD += self.phrase(jnp.minimum(bar_NxC // self.config.phrase_bars, num_phrases - 1))
-    place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
+    place_NxRxCxD, hint_NxLxV = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None], None
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
-      place_NxRxCxD += self.trust(region)[:, None, None]
+      trust_NxE = NUM_TRUSTS * np.arange(self.config.num_echoes) + region.trust_NxE
+      place_NxRxCxD += self.trust(trust_NxE).sum(axis=1)[:, None, None]
+      if self.hint is not None:
+        hint_NxLxV = self.hint(region, grid)
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
-    return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
+    return Place(grid.to_scan(place_NxRxCxD).astype(self.config.dtype), hint_NxLxV)
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""
@@ -231,12 +252,6 @@ class Split(nn.Module):
     ]
     return jnp.concatenate(each_ExNxRxCxS, axis=-1)
 
-  def trust(self, region: Region):
-    """How like its own the music before each echo was, (N, D)."""
-    id_NxE = likeness(region.before_NxPxH, region.echo_NxExQxW, self.config.codec.num_values)
-    first_E = NUM_LIKENESSES * np.arange(self.config.num_echoes)
-    return self.likeness(first_E + id_NxE).sum(axis=1)
-
   def windows(self, features_NxQxWx5, grid: Grid, first: int, size: tuple[int, int], row):
     """A block of `size` (pitches, steps) for each patch as vectors, (N, rows, cols, S).
 
@@ -257,13 +272,20 @@ class Split(nn.Module):
     shifts = [rows_NxQxCxE[:, s : s + last + 1 : p] for s in range(height)]
     return jnp.concatenate(shifts, axis=-1)
 
-  def logits(self, y_NxLxD):
-    """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32."""
-    if not self.is_last:
-      return self.out(y_NxLxD)[..., 0]
-    for hidden in self.hidden:
-      y_NxLxD = nn.silu(hidden(y_NxLxD))
-    return self.out(y_NxLxD)
+  def logits(self, y_NxLxD, hint_NxLxV):
+    """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32.
+
+    None where every patch is expanded without being asked.
+    """
+    if not self.decides:
+      return None
+    if self.is_last:
+      for hidden in self.hidden:
+        y_NxLxD = nn.silu(hidden(y_NxLxD))
+    logits_NxLxV = self.out(y_NxLxD)
+    if hint_NxLxV is not None:
+      logits_NxLxV += hint_NxLxV
+    return logits_NxLxV if self.is_last else logits_NxLxV[..., 0]
 
   def condition(self, y_NxLxD, grid: Grid):
     """What a child is told: its own output, of a MAR level also its four neighbours'."""

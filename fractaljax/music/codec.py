@@ -13,6 +13,7 @@ BINARY_VELOCITY = 80
 
 NUM_VALUES = {'onset': FIRST_ONSET + NUM_BINS, 'velocity': 128, 'binary': 2}
 NUM_FEATURES = 5
+NUM_KINDS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Codec:
   def num_values(self) -> int:
     """V: values a cell can take; the ids of `unknown` and `outside` follow them."""
     return NUM_VALUES[self.name]
+
+  @property
+  def has_velocity(self) -> bool:
+    """Whether a note's tokens tell its velocity."""
+    return self.name != 'binary'
 
   @property
   def unknown(self) -> int:
@@ -121,11 +127,26 @@ class Codec:
     table_Vx5[SILENCE + 1 : self.num_values, 0] = 1
     if self.name == 'onset':
       table_Vx5[FIRST_ONSET : self.num_values, 1] = 1
-    if self.name != 'binary':
+    if self.has_velocity:
       table_Vx5[: self.num_values, 2] = self.velocities / 127
     table_Vx5[self.unknown, 3] = 1
     table_Vx5[self.outside, 4] = 1
     return table_Vx5
+
+  def kinds(self) -> np.ndarray:
+    """Of each id, what there is: 0 nothing known, 1 silence, 2 a note that goes on, 3 an onset.
+
+    Codecs without onsets have notes that go on alone.
+    """
+    sounding_V, onset_V, _, unknown_V, outside_V = self.features().T
+    return (1 + sounding_V + onset_V - unknown_V - outside_V).astype(np.int32)
+
+  def is_note(self) -> np.ndarray:
+    """Of each id, whether it says that a note is struck, or of codecs without onsets, sounds."""
+    is_note_V = self.features()[:, 0] > 0
+    if self.name == 'onset':
+      is_note_V[HOLD] = False
+    return is_note_V
 
   def to_roll(self, tokens_PxT: np.ndarray) -> np.ndarray:
     """The public roll, float32: -1 unknown, 0 silence, velocity/127. Re-struck notes merge."""

@@ -40,7 +40,7 @@ def test_gradients_of_a_causal_trunk_are_zero_for_what_comes_later(scan, generat
 
 
 def outputs_by_level(config, params):
-  """A jitted function of a roll and a key: each level's outputs (N L, D), and what it scored."""
+  """A jitted function of a roll and a key: each level's outputs, and what it scored."""
 
   @models.quick_jit
   def run(tokens_PxT, key):
@@ -56,10 +56,18 @@ def outputs_by_level(config, params):
       mutable=['intermediates'],
     )
     splits = [state['intermediates'][f'splits_{i}'] for i in range(len(config.levels))]
-    outputs = [split['__call__'][0] for split in splits]
-    return [y.reshape(-1, y.shape[-1]) for y in outputs], [loss.num_scored for loss in losses]
+    outputs = [with_logits(*split['__call__'][0]) for split in splits]
+    return outputs, [loss.num_scored for loss in losses]
 
   return run
+
+
+def with_logits(y_NxLxD, logits):
+  """Outputs of patches beside their logits, where there are any: (N L, D + V)."""
+  y_MxD = y_NxLxD.reshape(-1, y_NxLxD.shape[-1])
+  if logits is None:
+    return y_MxD
+  return jnp.concatenate([y_MxD, logits.reshape(len(y_MxD), -1)], axis=1)
 
 
 def changed_rows(before, after):

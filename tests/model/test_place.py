@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, block_size, likeness, steps_before
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_TRUSTS, block_size, steps_before
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.hint import SCALE, Hint
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import make_grid
-from fractaljax.model.split import Split
-from fractaljax.music.codec import FIRST_ONSET
+from fractaljax.music.codec import FIRST_ONSET, NUM_KINDS
 
 PATCHES, NUM_PITCHES = ((8, 4), (8, 1), (2, 1), (1, 1)), 8
 
@@ -38,7 +38,7 @@ def equal_regions(config, index, num):
 
 @pytest.mark.parametrize('halo', [0, 3])
 @pytest.mark.parametrize('index', [1, 2, 3])
-def test_each_cell_of_an_echo_reaches_the_patches_it_is_around_or_by_likeness_all(index, halo):
+def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=halo, echoes=(5, 6))
   cells = list(np.ndindex(2, *block_size(config.levels[index - 1].patch, halo)))
   region = equal_regions(config, index, len(cells) + 1)
@@ -47,25 +47,64 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around_or_by_likeness_al
   echo = region.echo_NxExQxW
   is_silent_C = ~is_sounding(echo[flips], config.codec.num_values)
   region = region.replace(echo_NxExQxW=echo.at[flips].set(FIRST_ONSET * is_silent_C))
-  run = models.quick_jit(functools.partial(Fractal(config).apply, method='place'), static_argnums=1)
-  place_NxLxD = run(models.random_params(config), index, region)
-  changed_NxL = (jnp.abs(place_NxLxD - place_NxLxD[-1]) > 1e-4).any(axis=2)
-  id_NxE = likeness(region.before_NxPxH, region.echo_NxExQxW, config.codec.num_values)
-  (p, t), first = grid.patch, steps_before(halo) - ECHO_STEPS
+  place = place_of(config, index, region)
+  changed_NxL, hinted_NxL = (
+    (jnp.abs(x_NxLxD - x_NxLxD[-1]) > 1e-4).any(axis=2) for x_NxLxD in place
+  )
+  (p, t), first = grid.patch, steps_before(halo)
   pitches = 0 if p == NUM_PITCHES else ECHO_PITCHES
-  for (_, row, col), changed_L, id_E in zip(cells, changed_NxL, id_NxE, strict=False):
-    row_L, col_L = ECHO_PITCHES + p * grid.row_L, first + t * grid.col_L
+  row_L, col_L = ECHO_PITCHES + p * grid.row_L, first + t * grid.col_L
+  for (_, row, col), changed_L, hinted_L in zip(cells, changed_NxL, hinted_NxL, strict=False):
     is_around_L = (row_L - pitches <= row) & (row < row_L + p + pitches)
-    is_around_L &= (col_L <= col) & (col < col_L + t + 2 * ECHO_STEPS)
-    np.testing.assert_array_equal(changed_L, is_around_L | (id_E != id_NxE[-1]).any())
-  assert bool(halo) == bool((id_NxE != id_NxE[-1]).any())
+    is_around_L &= (col_L - ECHO_STEPS <= col) & (col < col_L + t + ECHO_STEPS)
+    np.testing.assert_array_equal(changed_L, is_around_L)
+    is_in_L = (row_L <= row) & (row < row_L + p) & (col_L <= col) & (col < col_L + t)
+    assert not (hinted_L & ~is_in_L).any()
+    # Of a patch of many cells the others may hold as much.
+    assert index < 3 or (hinted_L == is_in_L).all()
 
 
-def test_the_likeness_of_one_echo_is_not_that_of_another():
+@pytest.mark.parametrize('echo', [0, 1])
+def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
-  region = equal_regions(config, 1, 2)
-  echo = jnp.zeros_like(region.echo_NxExQxW).at[[0, 1], [0, 1]].set(1)
-  region = region.replace(canvas_NxQxW=region.canvas_NxQxW * 0 + 1, echo_NxExQxW=echo)
-  params = models.random_params(config)['params']['splits_1']
-  one_D, other_D = Split(config, 1).apply({'params': params}, region, method='trust')
-  assert (jnp.abs(one_D - other_D) > 1e-2).all()
+  region = equal_regions(config, 1, NUM_TRUSTS)
+  ids_N = region.trust_NxE.at[:, echo].set(jnp.arange(NUM_TRUSTS))
+  for x_NxLxD in place_of(config, 1, region.replace(trust_NxE=ids_N)):
+    assert len(np.unique(x_NxLxD, axis=0)) == NUM_TRUSTS
+    assert (x_NxLxD[0] != x_NxLxD[1]).all()
+
+
+@pytest.mark.parametrize('index', [2, 3])
+def test_hints_are_entries_of_the_table_by_echo_trust_and_what_is_there(index):
+  config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=3, echoes=(5, 6))
+  codec, is_last, region = config.codec, index == 3, models.random_region(config, index)
+  grid = make_grid(region.size, config.levels[index].patch, 'time')
+  shape = (2, NUM_TRUSTS, NUM_KINDS, NUM_KINDS if is_last else 1)
+  table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+  params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
+  hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, grid)
+  kind_V, (pitches, steps) = codec.kinds(), region.size
+  echo = region.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
+  wanted_NxLxV = np.zeros_like(hint_NxLxV)
+  for n, e in np.ndindex(echo.shape[:2]):
+    there_Lxpxt = np.asarray(grid.split(echo[n, e][None])[0])
+    for i, there_pxt in enumerate(there_Lxpxt):
+      entry_G = table_ExUxKxG[e, region.trust_NxE[n, e], kind_V[there_pxt].max()]
+      if is_last:
+        token = int(there_pxt[0, 0])
+        wanted_NxLxV[n, i] += entry_G[kind_V[: codec.num_values] - 1]
+        wanted_NxLxV[n, i, token : token + 1] += entry_G[-1] * (token < codec.num_values)
+      else:
+        wanted_NxLxV[n, i] += entry_G
+  np.testing.assert_allclose(hint_NxLxV, SCALE * wanted_NxLxV, atol=1e-5)
+
+
+def test_levels_that_decide_nothing_have_no_hints():
+  config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6), gate=False)
+  params = models.random_params(config)['params']
+  assert ['hint' in params[f'splits_{i}'] for i in range(4)] == [False, False, False, True]
+
+
+def place_of(config, index, region):
+  run = models.quick_jit(functools.partial(Fractal(config).apply, method='place'), static_argnums=1)
+  return run(models.random_params(config), index, region)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_LIKENESSES, likeness
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, EQUAL_NOTE, NUM_LIKENESSES
 from fractaljax.model.patches import make_grid
 from fractaljax.model.region import children, whole_roll
+from fractaljax.music.codec import FIRST_ONSET
 
 NUM_PITCHES, NUM_STEPS, ECHOES = 4, 8, (3, 5)
 
@@ -38,8 +39,8 @@ def test_echoes_are_what_was_there_so_many_steps_before(patches, depth):
       np.testing.assert_array_equal(echo_QxW, there)
 
 
-def repetitive_roll():
-  roll_PxT = np.random.default_rng(1).integers(0, 3, (4, 24))
+def repetitive_roll(num_values=3):
+  roll_PxT = np.random.default_rng(1).integers(0, num_values, (4, 24))
   roll_PxT[:, 14:18] = roll_PxT[:, 4:8]
   return roll_PxT
 
@@ -65,12 +66,10 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
   far = 6
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, 0))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
-  sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (config.halo, 0)))
-  before = [sounds_PxW[:, col : col + config.halo] for col in range(0, 24, 2)]
+  halos = [wide_QxW[2:-2, col + 3 : col + far] for col in range(0, 24, 2)]
   for i, echo_ExQxW in enumerate(region.echo_NxExQxW):
     # Those that have ended a step before, so that the step after them is known, too.
-    differ = [(before[i] != before[j]).sum(axis=0) @ [1, 1, 3] for j in range(i)]
-    unlike = sorted((differ[j], i - j) for j in range(i - 1))
+    unlike = sorted((unlikeness(halos[i], halos[j]), i - j) for j in range(i - 1))
     for e, echo_QxW in enumerate(echo_ExQxW):
       there = np.full((8, 6), outside)
       if e < len(unlike):
@@ -80,6 +79,24 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
   np.testing.assert_array_equal(
     region.echo_NxExQxW[8, 0, ECHO_PITCHES:-ECHO_PITCHES, 3:5], roll_PxT[:, 6:8]
   )
+
+
+def unlikeness(here_PxH, then_PxH):
+  """What makes the one halo no match for the other: cells that sound unlike, notes unequal."""
+  sounds_here_PxH, sounds_then_PxH = ((x > 0) & (x < 34) for x in (here_PxH, then_PxH))
+  unlike_PxH = 2 * (sounds_here_PxH != sounds_then_PxH).astype(int)
+  unlike_PxH -= EQUAL_NOTE * ((here_PxH == then_PxH) & sounds_here_PxH & (here_PxH >= FIRST_ONSET))
+  return unlike_PxH.sum(axis=0) @ [1, 1, 3]
+
+
+def test_notes_of_equal_velocity_make_a_better_match():
+  config = models.tiny(((4, 2), (1, 1)), num_pitches=4, codec='onset', halo=2, matches=1)
+  roll_PxT = np.zeros((4, 14), np.int32)
+  for col, velocity in ((0, 9), (4, 20), (10, 9)):
+    roll_PxT[1, col : col + 2] = FIRST_ONSET + velocity, 1
+  roll_PxT[2, 2], roll_PxT[3, 6] = 2, 2  # what followed
+  region = first_patches(roll_PxT, config)
+  np.testing.assert_array_equal(region.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, 2:4])
 
 
 def test_what_a_mar_level_hides_is_no_match():
@@ -93,26 +110,45 @@ def test_what_a_mar_level_hides_is_no_match():
   np.testing.assert_array_equal(region.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, :2])
 
 
+@pytest.mark.parametrize('codec', ['onset', 'binary'])
 @pytest.mark.parametrize('depth', [1, 2])
-def test_likeness_is_the_weighed_overlap_of_what_was_before(depth):
+def test_trust_is_the_weighed_overlap_of_what_was_before(depth, codec):
   patches = ((4, 2), (2, 1), (1, 1))
-  config = models.tiny(patches, num_pitches=4, codec='onset', halo=3, echoes=(5, 10))
-  roll_PxT, seen = repetitive_roll(), set()
+  config = models.tiny(patches, num_pitches=4, codec=codec, halo=3, echoes=(5, 10))
+  first_note = FIRST_ONSET if codec == 'onset' else 1
+  roll_PxT, seen = repetitive_roll(4 if codec == 'onset' else 2), set()
   region, corners = first_patches(roll_PxT, config), [(0, col) for col in range(0, 24, 2)]
   if depth == 2:
     region, _ = all_children(region, config, config.levels[1])
     corners = [(row, col + c) for _, col in corners for c in (0, 1) for row in (0, 2)]
-  pitches, far = region.size[0], 13
-  sounds_PxW = np.pad(roll_PxT > 0, ((0, 0), (far, 0)))
-  id_NxE = likeness(region.before_NxPxH, region.echo_NxExQxW, config.codec.num_values)
-  for (row, col), id_E in zip(corners, id_NxE, strict=True):
-    before = [
-      sounds_PxW[row : row + pitches, far + col - s - 3 : far + col - s] for s in (0, 5, 10)
-    ]
-    for then_PxH, id_1 in zip(before[1:], id_E, strict=True):
-      both, here, then = (
-        x.sum(axis=0) @ [1, 1, 3] for x in (before[0] & then_PxH, before[0], then_PxH)
-      )
-      assert id_1 == (16 * both // (here + then) if here + then else NUM_LIKENESSES - 1)
-      seen.add(int(id_1))
-  assert {0, 8, NUM_LIKENESSES - 1} < seen
+
+  for (row, col), id_E in zip(corners, region.trust_NxE, strict=True):
+    for steps, id_1 in zip((5, 10), id_E, strict=True):
+      like, equal = in_eighths(roll_PxT, row, col, region.size[0], steps, first_note)
+      if depth == 2 and equal == SILENT:
+        _, equal = in_eighths(roll_PxT, 0, col // 2 * 2, 4, steps, first_note)
+      assert divmod(int(id_1), NUM_LIKENESSES) == (like, equal)
+      seen.add((like, equal))
+  likes, equals = (set(x) for x in zip(*seen, strict=True))
+  assert {0, 8, SILENT} <= likes and {0, 8, SILENT} <= equals
+  assert codec == 'binary' or any(like > equal for like, equal in seen)
+
+
+SILENT = NUM_LIKENESSES - 1
+
+
+def in_eighths(roll_PxT, row, col, pitches, steps, first_note):
+  """How alike in sound, and how equal in notes, 3 steps are to those `steps` before them."""
+  here_PxH, then_PxH = (
+    np.pad(roll_PxT, ((0, 0), (13, 0)))[row : row + pitches, first : first + 3]
+    for first in (col + 10, col + 10 - steps)
+  )
+  found = []
+  for first, same_PxH in ((1, True), (first_note, here_PxH == then_PxH)):
+    is_here_PxH, is_then_PxH = here_PxH >= first, then_PxH >= first
+    both, here, then = (
+      x_PxH.sum(axis=0) @ [1, 1, 3]
+      for x_PxH in (is_here_PxH & is_then_PxH & same_PxH, is_here_PxH, is_then_PxH)
+    )
+    found.append(16 * both // (here + then) if here + then else SILENT)
+  return tuple(found)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fractaljax.errors import UserError
-from fractaljax.music.codec import HOLD, Codec
+from fractaljax.music.codec import HOLD, NUM_KINDS, Codec
 from fractaljax.music.notes import VELOCITY
 
 
@@ -101,6 +101,21 @@ def test_features_tell_every_id_apart_as_documented(name):
     velocity_V = np.arange(128) / 127 if name == 'velocity' else np.zeros(2)
     np.testing.assert_allclose(table_Vx5[: codec.num_values, 2], velocity_V, rtol=1e-6)
     assert not table_Vx5[:, 1].any()
+
+
+@pytest.mark.parametrize('name', ['onset', 'velocity', 'binary'])
+def test_kinds_and_notes_are_as_documented(name):
+  codec = Codec(name)
+  unknown_and_outside = [0, 0]
+  if name == 'onset':
+    kinds, is_note = [1, 2] + [3] * 32, [False, False] + [True] * 32
+  else:
+    sounding = codec.num_values - 1
+    kinds, is_note = [1] + [2] * sounding, [False] + [True] * sounding
+  assert codec.kinds().tolist() == kinds + unknown_and_outside
+  assert codec.is_note().tolist() == is_note + [False, False]
+  assert codec.kinds().max() < NUM_KINDS
+  assert codec.has_velocity == (name != 'binary')
 
 
 def test_onset_features_carry_the_velocity_that_is_decoded():

@@ -1,0 +1,51 @@
+"""The hint: what the echoes alone say of each patch, as logits."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.echoes import NUM_TRUSTS, core
+from fractaljax.model.patches import Grid
+from fractaljax.model.region import Region
+from fractaljax.music.codec import NUM_KINDS
+
+# Entries of the table are used so many times over, or Adam would need thousands of updates to grow
+# them to the certainty that copying is worth.
+SCALE = 8
+
+
+class Hint(nn.Module):
+  """Logits to add to those of a level: of each echo by what it holds and how far to trust it.
+
+  A bar that comes again is hundreds of decisions, and comes out whole only if each of them is all
+  but certain. The trunk, which would have to multiply trust with content, is slow to learn that; a
+  table learns it at once. It begins as zeros.
+  """
+
+  config: ModelConfig
+  is_last: bool
+
+  @nn.compact
+  def __call__(self, region: Region, grid: Grid):
+    """Logits for all patches: of gates (N, L, 1), of values (N, L, V)."""
+    codec = self.config.codec
+    num, num_echoes = region.trust_NxE.shape
+    # Silence, a note that goes on, an onset; and the very token that is there.
+    num_out = NUM_KINDS if self.is_last else 1
+    table_IxG = self.param(
+      'embedding', nn.initializers.zeros, (num_echoes * NUM_TRUSTS * NUM_KINDS, num_out)
+    )
+    echo_NxExPxT = core(region.echo_NxExQxW, region.halo, region.size[1])
+    there_MxLxpxt = grid.split(echo_NxExPxT.reshape(num * num_echoes, *region.size))
+    # Of a patch of several cells, the most that any of them holds.
+    kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
+    kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
+    trust_NxE = NUM_TRUSTS * np.arange(num_echoes) + region.trust_NxE
+    hint_NxExLxG = SCALE * table_IxG[NUM_KINDS * trust_NxE[..., None] + kind_NxExL]
+    if not self.is_last:
+      return hint_NxExLxG.sum(axis=1)
+    of_kind_NxLxV = hint_NxExLxG.sum(axis=1)[..., codec.kinds()[: codec.num_values] - 1]
+    same_NxExLxV = jax.nn.one_hot(there_MxLxpxt.reshape(num, num_echoes, -1), codec.num_values)
+    return of_kind_NxLxV + (hint_NxExLxG[..., -1:] * same_NxExLxV).sum(axis=1)
