@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import NUM_TRUSTS, block_size
+from fractaljax.model.echoes import block_size
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.region import Region
+from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import NUM_PHASES, Crop
 from fractaljax.sampling.job import Noise, make_noise
@@ -127,9 +128,11 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.integers(0, NUM_PHASES, (num, size[1])), jnp.int32),
     jnp.asarray(rng.integers(0, 9, (num, size[1])), jnp.int32),
     jnp.asarray(rng.integers(0, pitches // size[0], num) * size[0], jnp.int32),
+    jnp.zeros(num, jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     echo,
     trust,
+    None,
     margin,
   )
 

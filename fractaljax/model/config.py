@@ -66,9 +66,10 @@ class ModelConfig:
     chord_pitches: pitches below a patch, at its own time, that it is told of where they come before
       it in the scan; by interval, too.
     echoes: steps back, at each of which every level but the first is told what was at the same
-      pitches, and just around: music repeats, and a repeat need not be remembered.
-    matches: echoes more, not of a fixed age: each first patch's own, what followed the halos most
-      like its own, and so goes on with them, if the music repeats.
+      pitches, and just around: music repeats, and a repeat need not be remembered. What an echo
+      holds, and how like the present the music before it was, is added to the logits, too.
+    matches: echoes more, not of a fixed age: what followed the halos most like a patch's own. Each
+      first patch has its own, and so has, within it, each shorter patch of all pitches.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole.
     head_width: channels of the value head.

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.echoes import NUM_TRUSTS, core
+from fractaljax.model.echoes import core
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
+from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import NUM_KINDS
 
 # Entries of the table are used so many times over, or Adam would need thousands of updates to grow
@@ -43,7 +44,8 @@ class Hint(nn.Module):
     kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
     kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
     trust_NxE = NUM_TRUSTS * np.arange(num_echoes) + region.trust_NxE
-    hint_NxExLxG = SCALE * table_IxG[NUM_KINDS * trust_NxE[..., None] + kind_NxExL]
+    row_NxExL = NUM_KINDS * trust_NxE[..., None] + kind_NxExL
+    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExL, axis=0)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)
     of_kind_NxLxV = hint_NxExLxG.sum(axis=1)[..., codec.kinds()[: codec.num_values] - 1]

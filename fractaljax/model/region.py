@@ -7,8 +7,10 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import child_echoes, first_echoes, trust
+from fractaljax.model.echoes import child_echoes, first_echoes
+from fractaljax.model.matches import matches
 from fractaljax.model.patches import Grid
+from fractaljax.model.trust import trust
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
 
@@ -25,10 +27,13 @@ class Region:
     phase_NxT: place in the bar, see `fractaljax.music.crop.phase`.
     bar_NxT: index of the bar in the song.
     row_N: pitch row of the region's lowest pitch.
+    col_N: its first step in the roll.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
     echo_NxExQxW: what was there before, see `fractaljax.model.echoes`, for each of E echoes and
       matches; None for the whole roll, and where the model has none.
-    trust_NxE: how far each of these can be trusted, ids, see `fractaljax.model.echoes.trust`.
+    trust_NxE: how far each of these can be trusted, ids, see `fractaljax.model.trust`.
+    past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
+      `outside` before the roll; None where its patches find no matches of their own.
     margin: K.
   """
 
@@ -37,9 +42,11 @@ class Region:
   phase_NxT: jax.Array
   bar_NxT: jax.Array
   row_N: jax.Array
+  col_N: jax.Array
   cond_NxC: jax.Array
   echo_NxExQxW: jax.Array | None
   trust_NxE: jax.Array | None
+  past_NxPxB: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -77,7 +84,9 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.asarray(crop.phase_T),
     jnp.asarray(crop.bar_T),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
+    jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    None,
     None,
     None,
     margin,
@@ -111,19 +120,38 @@ def children(
     patches.cut_steps(x, n_C, col_C, t)
     for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
   )
-  echo = trust_CxE = None
-  if config.num_echoes:
-    corners_C, parent_CxE = (n_C, row_C, col_C), None
-    if region.echo_NxExQxW is None:
-      roll_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
-      echo = first_echoes(roll_NxPxW, halo, corners_C, grid.patch, config)
-    else:
-      echo = child_echoes(region.echo_NxExQxW, halo, corners_C, grid.patch)
-      parent_CxE = region.trust_NxE[n_C]
-    before_CxPxH = canvas_CxQxW[:, margin : margin + p, :halo]
-    trust_CxE = trust(before_CxPxH, echo, parent_CxE, config.codec)
-  row_C = region.row_N[n_C] + row_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, cond_CxD, echo, trust_CxE, margin)
+  before_CxPxH = canvas_CxQxW[:, margin : margin + p, :halo]
+  memory = _memory(region, grid, seen_NxQxW, before_CxPxH, (n_C, row_C, col_C), config)
+  row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, *memory, margin)
+
+
+def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, config: ModelConfig):
+  """Echoes, trust and past of patches, see `Region`."""
+  if not config.num_echoes:
+    return None, None, None
+  (p, t), n_C, margin = grid.patch, corners_C[0], region.margin
+  known_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
+  if region.echo_NxExQxW is None:
+    blocks = first_echoes(known_NxPxW, region.halo, corners_C, grid.patch, config)
+    # With room for a match of the first patch, and of every later one.
+    before = ((0, 0), (0, 0), (region.size[1] + t, 0))
+    past_NxPxB = jnp.pad(known_NxPxW, before, constant_values=config.codec.outside)
+    past_NxPxB, parent_CxE = past_NxPxB.astype(jnp.uint8), None
+  else:
+    blocks = child_echoes(region.echo_NxExQxW, region.halo, corners_C, grid.patch)
+    past_NxPxB, parent_CxE = region.past_NxPxB, region.trust_NxE[n_C]
+  past_CxPxB = None
+  if config.matches and past_NxPxB is not None:
+    # Found anew wherever more is known by now than when the region's own were.
+    blocks = blocks[: len(config.echoes)]
+    blocks += matches(known_NxPxW, past_NxPxB, region.col_N, corners_C, grid.patch, config)
+    if t > 1 and p == config.codec.num_pitches:
+      size = (p, past_NxPxB.shape[2] - region.size[1] + t)
+      past_CxPxB = patches.cut(past_NxPxB, *corners_C, size)
+  echo_CxExQxW = jnp.stack(blocks, axis=1)
+  trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, config.codec)
+  return echo_CxExQxW, trust_CxE, past_CxPxB
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

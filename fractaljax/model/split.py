@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_TRUSTS, steps_before
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
+from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.codec import NUM_FEATURES
 from fractaljax.music.crop import NUM_PHASES

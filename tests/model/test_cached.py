@@ -13,7 +13,7 @@ from fractaljax.model.patches import make_grid
 
 NUM_PITCHES, NUM_STEPS, HALO = 16, 32, 6
 HIERARCHIES = {
-  'musical': ((16, 16), (16, 1), (4, 1), (1, 1)),
+  'musical': ((16, 4), (16, 1), (4, 1), (1, 1)),
   'square': ((8, 8), (2, 2), (1, 1)),
 }
 LEVELS = [(name, i) for name, patches in HIERARCHIES.items() for i in range(len(patches))]

@@ -90,14 +90,19 @@ def random_roll(seed=0):
 
 
 @pytest.mark.parametrize(
-  ('scans', 'halo_pitches'),
-  [(('time', 'time', 'time'), 1), (('pitch', 'pitch', 'pitch'), 0), (('time', 'pitch', 'time'), 0)],
+  ('patches', 'scans', 'halo_pitches'),
+  [
+    (PATCHES, ('time', 'time', 'time'), 1),
+    (PATCHES, ('pitch', 'pitch', 'pitch'), 0),
+    (PATCHES, ('time', 'pitch', 'time'), 0),
+    (((4, 2), (4, 1), (1, 1)), ('time', 'time', 'time'), 1),
+  ],
 )
-def test_tokens_reach_no_prediction_of_their_cell_or_before(scans, halo_pitches):
-  levels = [models.level(p, scan=s) for p, s in zip(PATCHES, scans, strict=True)]
+def test_tokens_reach_no_prediction_of_their_cell_or_before(patches, scans, halo_pitches):
+  levels = [models.level(p, scan=s) for p, s in zip(patches, scans, strict=True)]
   # Without a gate every patch is expanded, so that numbers of patches are places in the order.
   config = models.tiny(
-    PATCHES, num_pitches=NUM_PITCHES, levels=tuple(levels), gate=False, halo_pitches=halo_pitches,
+    patches, num_pitches=NUM_PITCHES, levels=tuple(levels), gate=False, halo_pitches=halo_pitches,
     echoes=(5, 6) if scans[0] == 'time' else (), matches=2 * (scans[0] == 'time'),
   )  # fmt: skip
   run = outputs_by_level(config, models.random_params(config))
@@ -116,7 +121,7 @@ def test_tokens_reach_no_prediction_of_their_cell_or_before(scans, halo_pitches)
     assert number % 4 == 3 or changed[-1][number + 1]
     reached |= changed[-1]
     # So do later patches of the coarse levels, through the scan.
-    later_M = changed[0][number // 16 + 1 :]
+    later_M = changed[0][number // np.prod(patches[0]) + 1 :]
     assert later_M.all()
   assert reached[1:].all() and not reached[0]
 

@@ -64,6 +64,12 @@ def test_matches_leave_it_normalised(generators):
   np.testing.assert_allclose(total_probability(config, 5), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize('generators', [('ar',) * 3, ('ar', 'mar', 'ar'), ('mar', 'ar', 'mar')])
+def test_matches_of_shorter_patches_leave_it_normalised(generators):
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), generators, halo=1, matches=1)
+  np.testing.assert_allclose(total_probability(config, 6), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize('generators', [('ar', 'ar'), ('ar', 'mar')])
 def test_a_scan_by_pitch_is_normalised(generators):
   config = models.tiny(TALL, generators, num_pitches=4, scan='pitch', halo_pitches=0)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, NUM_TRUSTS, block_size, steps_before
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, block_size, steps_before
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE, Hint
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import make_grid
+from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import FIRST_ONSET, NUM_KINDS
 
 PATCHES, NUM_PITCHES = ((8, 4), (8, 1), (2, 1), (1, 1)), 8

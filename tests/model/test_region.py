@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, EQUAL_NOTE, NUM_LIKENESSES
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS
+from fractaljax.model.matches import EQUAL_NOTE
 from fractaljax.model.patches import make_grid
 from fractaljax.model.region import children, whole_roll
+from fractaljax.model.trust import NUM_LIKENESSES
 from fractaljax.music.codec import FIRST_ONSET
 
 NUM_PITCHES, NUM_STEPS, ECHOES = 4, 8, (3, 5)
@@ -59,26 +61,34 @@ def first_patches(roll_PxT, config):
   return all_children(region, config, config.levels[0])[0]
 
 
-def test_matches_are_what_followed_the_halos_most_like_a_patchs_own():
-  config = models.tiny(((4, 2), (1, 1)), num_pitches=4, codec='onset', halo=3, matches=2)
+@pytest.mark.parametrize(
+  'patches', [((4, 2), (1, 1)), ((4, 4), (4, 1), (1, 1)), ((4, 4), (4, 2), (4, 1), (1, 1))]
+)
+def test_matches_are_what_followed_the_halos_most_like_a_patchs_own(patches):
+  config = models.tiny(patches, num_pitches=4, codec='onset', halo=3, echoes=(9,), matches=2)
   outside, roll_PxT = config.codec.outside, repetitive_roll()
-  region = first_patches(roll_PxT, config)
-  far = 6
+  region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
+  for level in config.levels[:-1]:
+    region, _ = all_children(region, config, level)
+  every, (_, t) = patches[0][1], patches[-2]
+  assert len(region.echo_NxExQxW) == 24 // t
+  far, lags = 6, set()
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, 0))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
-  halos = [wide_QxW[2:-2, col + 3 : col + far] for col in range(0, 24, 2)]
-  for i, echo_ExQxW in enumerate(region.echo_NxExQxW):
+  halos = [wide_QxW[2:-2, col + 3 : col + far] for col in range(24)]
+  for col, echo_ExQxW in zip(range(0, 24, t), region.echo_NxExQxW, strict=True):
     # Those that have ended a step before, so that the step after them is known, too.
-    unlike = sorted((unlikeness(halos[i], halos[j]), i - j) for j in range(i - 1))
-    for e, echo_QxW in enumerate(echo_ExQxW):
-      there = np.full((8, 6), outside)
-      if e < len(unlike):
-        first = 2 * (i - unlike[e][1]) + far
-        there = wide_QxW[:, first - 3 : first + 3]
+    earlier = range(col - 2 * every, -1, -every)
+    best = sorted((unlikeness(halos[col], halos[then]), col - then) for then in earlier)
+    for e, echo_QxW in enumerate(echo_ExQxW[1:]):
+      there = np.full((8, 4 + t), outside)
+      if e < len(best):
+        first = col - best[e][1] + far
+        there = wide_QxW[:, first - 3 : first + t + 1]
+        lags.add(best[e][1])
       np.testing.assert_array_equal(echo_QxW, there)
-  np.testing.assert_array_equal(
-    region.echo_NxExQxW[8, 0, ECHO_PITCHES:-ECHO_PITCHES, 3:5], roll_PxT[:, 6:8]
-  )
+    np.testing.assert_array_equal(region.col_N[col // t], col)
+  assert len(lags) > 3
 
 
 def unlikeness(here_PxH, then_PxH):
@@ -112,11 +122,13 @@ def test_what_a_mar_level_hides_is_no_match():
 
 @pytest.mark.parametrize('codec', ['onset', 'binary'])
 @pytest.mark.parametrize('depth', [1, 2])
-def test_trust_is_the_weighed_overlap_of_what_was_before(depth, codec):
+def test_trust_is_the_weighted_overlap_of_what_was_before(depth, codec):
   patches = ((4, 2), (2, 1), (1, 1))
   config = models.tiny(patches, num_pitches=4, codec=codec, halo=3, echoes=(5, 10))
   first_note = FIRST_ONSET if codec == 'onset' else 1
   roll_PxT, seen = repetitive_roll(4 if codec == 'onset' else 2), set()
+  has_asked = False
+  roll_PxT[2:, 8:14] = roll_PxT[2:, 18:] = 0  # There the lower rows alone can tell.
   region, corners = first_patches(roll_PxT, config), [(0, col) for col in range(0, 24, 2)]
   if depth == 2:
     region, _ = all_children(region, config, config.levels[1])
@@ -127,10 +139,12 @@ def test_trust_is_the_weighed_overlap_of_what_was_before(depth, codec):
       like, equal = in_eighths(roll_PxT, row, col, region.size[0], steps, first_note)
       if depth == 2 and equal == SILENT:
         _, equal = in_eighths(roll_PxT, 0, col // 2 * 2, 4, steps, first_note)
+        has_asked |= equal != SILENT
       assert divmod(int(id_1), NUM_LIKENESSES) == (like, equal)
       seen.add((like, equal))
   likes, equals = (set(x) for x in zip(*seen, strict=True))
   assert {0, 8, SILENT} <= likes and {0, 8, SILENT} <= equals
+  assert has_asked == (depth == 2)
   assert codec == 'binary' or any(like > equal for like, equal in seen)
 
 
