@@ -105,7 +105,7 @@ def uncached_seconds(model, params, roll_PxT) -> tuple[float, float]:
       _, cond = forward(params, region)
       cond_CxD = cond.reshape(-1, cond.shape[-1])[:1]
       first = jnp.zeros(1, jnp.int32)
-      region = children(region, grid, region.canvas_NxQxW, first, cond_CxD, config.codec)
+      region = children(region, grid, region.canvas_NxQxW, first, cond_CxD, config, level)
   return num_patches * whole_seconds, total
 
 
