@@ -4,10 +4,10 @@ Time-causal and exact. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  one core of an AMD EPYC, 92 minutes
-Result:    POP909 in C: 7.44 bits a note on the valid songs (when and what 3.17, how long 1.08, how
-           loud 3.19); 200 samples of 512 steps beside them: notes a bar 16.9 (songs 18.9), pitch
-           std 10.6 (10.0), notes in the best key 97.6 % (97.2 %); see RESULTS.md
+Hardware:  one core of an AMD EPYC, 91 minutes
+Result:    POP909 in C: 7.13 bits a note on the valid songs (when and what 3.11, how long 1.06, how
+           loud 2.97); 200 samples of 512 steps beside them: notes a bar 16.5 (songs 18.9), pitch
+           std 10.8 (10.0), notes in the best key 97.7 % (97.2 %); see RESULTS.md
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
 

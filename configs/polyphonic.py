@@ -6,8 +6,8 @@ most like the one before it, all by interval.
 
 Command:   python benchmarks/polyphonic.py --dataset=nottingham
            (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
-Hardware:  one core of an AMD EPYC, 18 to 31 minutes
-Result:    nats a step of the valid sequences: JSB 4.72, Nottingham 1.00, MuseData 4.45,
+Hardware:  one core of an AMD EPYC, 23 to 33 minutes
+Result:    nats a step of the valid sequences: JSB 4.76, Nottingham 1.02, MuseData 4.27,
            Piano-midi 5.07, after 1,200 to 2,500 updates; see RESULTS.md
 """
 
