@@ -3,13 +3,12 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
-from fractaljax.model.trust import NUM_TRUSTS
+from fractaljax.model.trust import NUM_TRUSTS, by_echo
 from fractaljax.music.codec import NUM_KINDS
 
 # Entries of the table are used so many times over, or Adam would need thousands of updates to grow
@@ -43,8 +42,7 @@ class Hint(nn.Module):
     # Of a patch of several cells, the most that any of them holds.
     kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
     kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
-    trust_NxE = NUM_TRUSTS * np.arange(num_echoes) + region.trust_NxE
-    row_NxExL = NUM_KINDS * trust_NxE[..., None] + kind_NxExL
+    row_NxExL = NUM_KINDS * by_echo(region.trust_NxE)[..., None] + kind_NxExL
     hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExL, axis=0)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
@@ -14,7 +13,7 @@ from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
-from fractaljax.model.trust import NUM_TRUSTS
+from fractaljax.model.trust import NUM_TRUSTS, by_echo
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.codec import NUM_FEATURES
 from fractaljax.music.crop import NUM_PHASES
@@ -176,8 +175,7 @@ class Split(nn.Module):
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
-      trust_NxE = NUM_TRUSTS * np.arange(self.config.num_echoes) + region.trust_NxE
-      place_NxRxCxD += self.trust(trust_NxE).sum(axis=1)[:, None, None]
+      place_NxRxCxD += self.trust(by_echo(region.trust_NxE)).sum(axis=1)[:, None, None]
       if self.hint is not None:
         hint_NxLxV = self.hint(region, grid)
     for a, embed in enumerate(self.attributes):

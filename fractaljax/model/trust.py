@@ -43,6 +43,11 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
+def by_echo(trust_NxE):
+  """The same ids, of NUM_TRUSTS for each echo: rows of a table of all echoes."""
+  return NUM_TRUSTS * np.arange(trust_NxE.shape[1]) + trust_NxE
+
+
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):
   """The weighted Dice overlap of sets of cells, given with what they have in common, (N, E).
 

@@ -34,7 +34,7 @@ def test_bars_are_told_apart_up_to_the_last_phrase_and_then_by_their_place_in_a_
 def equal_regions(config, index, num):
   """The same region of a level so many times."""
   region = models.random_region(config, index, num=1)
-  return jax.tree.map(lambda x: jnp.repeat(jnp.asarray(x), num, axis=0), region)
+  return jax.tree.map(lambda x: jnp.repeat(x, num, axis=0), region)
 
 
 @pytest.mark.parametrize('halo', [0, 3])

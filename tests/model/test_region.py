@@ -13,6 +13,7 @@ from fractaljax.model.trust import NUM_LIKENESSES
 from fractaljax.music.codec import FIRST_ONSET
 
 NUM_PITCHES, NUM_STEPS, ECHOES = 4, 8, (3, 5)
+SILENT = NUM_LIKENESSES - 1
 
 
 @pytest.mark.parametrize('patches', [((4, 2), (2, 1), (1, 1)), ((2, 2), (1, 2), (1, 1))])
@@ -146,9 +147,6 @@ def test_trust_is_the_weighted_overlap_of_what_was_before(depth, codec):
   assert {0, 8, SILENT} <= likes and {0, 8, SILENT} <= equals
   assert has_asked == (depth == 2)
   assert codec == 'binary' or any(like > equal for like, equal in seen)
-
-
-SILENT = NUM_LIKENESSES - 1
 
 
 def in_eighths(roll_PxT, row, col, pitches, steps, first_note):
