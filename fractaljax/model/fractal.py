@@ -16,7 +16,7 @@ from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region, children, hide, whole_roll
-from fractaljax.model.split import Place, Split
+from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 
 
@@ -142,9 +142,9 @@ class Fractal(nn.Module):
     """`Split.place` of level `index`, for the sampler."""
     return self.splits[index].place(region, self.splits[index].grid(region))
 
-  def step(self, index: int, place: Place, canvas_NxQxW, grid: Grid, cache, i):
+  def step(self, index: int, place_NxLxD, region: Region, grid: Grid, cache, i):
     """One patch of AR level `index`: logits (N, 1, ...), its children's condition, the cache."""
-    y_Nx1xD, logits, cache = self.splits[index].step(place, canvas_NxQxW, grid, cache, i)
+    y_Nx1xD, logits, cache = self.splits[index].step(place_NxLxD, region, grid, cache, i)
     return logits, y_Nx1xD, cache
 
   def predict(self, index: int, region: Region, seen_NxQxW):

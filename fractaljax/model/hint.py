@@ -5,10 +5,9 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.echoes import core
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
-from fractaljax.model.trust import NUM_TRUSTS, by_echo
+from fractaljax.model.trust import NUM_ROWS, rows_by_echo
 from fractaljax.music.codec import NUM_KINDS
 
 # Entries of the table are used so many times over, or Adam would need thousands of updates to grow
@@ -28,21 +27,24 @@ class Hint(nn.Module):
   is_last: bool
 
   @nn.compact
-  def __call__(self, region: Region, grid: Grid):
-    """Logits for all patches: of gates (N, L, 1), of values (N, L, V)."""
+  def __call__(self, region: Region, below_NxExLx2, grid: Grid):
+    """Logits for all patches: of gates (N, L, 1), of values (N, L, V).
+
+    `below_NxExLx2` are the notes below each, see `fractaljax.model.region.notes_below`.
+    """
     codec = self.config.codec
     num, num_echoes = region.trust_NxE.shape
     # Silence, a note that goes on, an onset; and the very token that is there.
     num_out = NUM_KINDS if self.is_last else 1
     table_IxG = self.param(
-      'embedding', nn.initializers.zeros, (num_echoes * NUM_TRUSTS * NUM_KINDS, num_out)
+      'embedding', nn.initializers.zeros, (num_echoes * NUM_ROWS * NUM_KINDS, num_out)
     )
-    echo_NxExPxT = core(region.echo_NxExQxW, region.halo, region.size[1])
-    there_MxLxpxt = grid.split(echo_NxExPxT.reshape(num * num_echoes, *region.size))
+    there_MxLxpxt = grid.split(region.there_NxExPxT.reshape(num * num_echoes, *region.size))
     # Of a patch of several cells, the most that any of them holds.
     kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
     kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
-    row_NxExL = NUM_KINDS * by_echo(region.trust_NxE)[..., None] + kind_NxExL
+    row_NxExL = rows_by_echo(region.trust_NxE[..., None], below_NxExLx2)
+    row_NxExL = NUM_KINDS * row_NxExL + kind_NxExL
     hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExL, axis=0)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)

@@ -7,10 +7,10 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import child_echoes, first_echoes
+from fractaljax.model.echoes import child_echoes, core, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.patches import Grid
-from fractaljax.model.trust import trust
+from fractaljax.model.trust import count_below, trust
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
 
@@ -34,6 +34,8 @@ class Region:
     trust_NxE: how far each of these can be trusted, ids, see `fractaljax.model.trust`.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
       `outside` before the roll; None where its patches find no matches of their own.
+    below_NxEx2: notes below the region, at its own steps, that are equal to those of each echo and
+      that differ, see `notes_below`.
     margin: K.
   """
 
@@ -47,6 +49,7 @@ class Region:
   echo_NxExQxW: jax.Array | None
   trust_NxE: jax.Array | None
   past_NxPxB: jax.Array | None
+  below_NxEx2: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -67,6 +70,11 @@ class Region:
   def tokens_NxPxT(self) -> jax.Array:
     return self.inner(self.canvas_NxQxW)
 
+  @property
+  def there_NxExPxT(self) -> jax.Array:
+    """What the echoes have at the region's own cells."""
+    return core(self.echo_NxExQxW, self.halo, self.size[1])
+
   def inner(self, x_NxQxW) -> jax.Array:
     """The region's own cells of an array like its canvas."""
     return x_NxQxW[:, self.margin : x_NxQxW.shape[1] - self.margin, self.halo :]
@@ -86,6 +94,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    None,
     None,
     None,
     None,
@@ -122,8 +131,14 @@ def children(
   )
   before_CxPxH = canvas_CxQxW[:, margin : margin + p, :halo]
   memory = _memory(region, grid, seen_NxQxW, before_CxPxH, (n_C, row_C, col_C), config)
+  below_CxEx2 = None
+  if config.num_echoes:
+    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, config, level)
+    below_CxEx2 = below_NxExLx2[n_C, :, flat_C % len(grid)]
   row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, *memory, margin)
+  return Region(
+    canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, *memory, below_CxEx2, margin
+  )
 
 
 def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, config: ModelConfig):
@@ -152,6 +167,23 @@ def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, con
   echo_CxExQxW = jnp.stack(blocks, axis=1)
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, config.codec)
   return echo_CxExQxW, trust_CxE, past_CxPxB
+
+
+def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig, level: Level):
+  """Notes below each patch, at its own steps, equal to an echo's and different, (N, E, L, 2).
+
+  Counted within the largest region of just these steps. Patches of a MAR level, which come in any
+  order, do not count each other.
+  """
+  below_NxExLx2 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 2), jnp.int32)
+  if region.echo_NxExQxW is None:
+    return below_NxExLx2
+  if grid.cols == 1:
+    below_NxExLx2 += region.below_NxEx2[:, :, None]
+  if level.causal and grid.rows > 1:
+    here_NxPxT = region.inner(seen_NxQxW)
+    below_NxExLx2 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
+  return below_NxExLx2
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

@@ -1,7 +1,5 @@
 """One level as a module: what goes into its trunk, and what comes out for the patches."""
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,27 +8,15 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.region import Region
+from fractaljax.model.region import Region, notes_below
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
-from fractaljax.model.trust import NUM_TRUSTS, by_echo
+from fractaljax.model.trust import NUM_ROWS, rows_by_echo
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.codec import NUM_FEATURES
 from fractaljax.music.crop import NUM_PHASES
 
 ROW_CHANNELS = 16
-
-
-class Place(NamedTuple):
-  """What is known of patches before anything is generated.
-
-  Attributes:
-    x_NxLxD: parent, echoes, place; what the trunk reads beside the content.
-    hint_NxLxV: logits of the echoes alone, see `Hint`; None where there are none, or no gates.
-  """
-
-  x_NxLxD: jax.Array
-  hint_NxLxV: jax.Array | None
 
 
 class Split(nn.Module):
@@ -69,7 +55,7 @@ class Split(nn.Module):
     self.echo = self.hint = None
     if self.index and config.num_echoes:
       self.echo = self.dense(level.width)
-      self.trust = nn.Embed(config.num_echoes * NUM_TRUSTS, level.width)
+      self.trust = nn.Embed(config.num_echoes * NUM_ROWS, level.width)
       self.hint = Hint(config, self.is_last) if self.decides else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
@@ -143,44 +129,54 @@ class Split(nn.Module):
         self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
       )
       seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
-    place = self.place(region, grid)
-    x_NxLxD = place.x_NxLxD + self.content(region, seen_NxQxW, grid)
+    x_NxLxD = self.place(region, grid) + self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
-    return y_NxLxD, self.logits(y_NxLxD, place.hint_NxLxV)
+    return y_NxLxD, self.logits(y_NxLxD, self.hints(region, seen_NxQxW, grid))
 
-  def step(self, place: Place, canvas_NxQxW, grid: Grid, cache, i):
+  def step(self, place_NxLxD, region: Region, grid: Grid, cache, i):
     """Output for patch `i` alone (AR): the same as `__call__` gives there, from the cache.
 
     Returns:
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
-    place = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, i, 1, axis=1), place)
-    x_Nx1xD = place.x_NxLxD + self.content_at(canvas_NxQxW, grid, i)
+
+    def here(x_NxLx):
+      return jax.lax.dynamic_slice_in_dim(x_NxLx, i, 1, axis=1)
+
+    canvas_NxQxW = region.canvas_NxQxW
+    x_Nx1xD = here(place_NxLxD) + self.content_at(canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
-    return y_Nx1xD, self.logits(y_Nx1xD, place.hint_NxLxV), cache
+    hint_Nx1xV = jax.tree.map(here, self.hints(region, canvas_NxQxW, grid))
+    return y_Nx1xD, self.logits(y_Nx1xD, hint_Nx1xV), cache
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
 
-  def place(self, region: Region, grid: Grid) -> Place:
-    """What is known of every patch before anything is generated."""
+  def place(self, region: Region, grid: Grid):
+    """What is known of every patch before anything is generated: (N, L, D)."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
     bar_NxC, num_phrases = region.bar_NxT[:, ::t], self.config.num_phrases
     time_NxCxD = self.phase(region.phase_NxT[:, ::t])
     time_NxCxD += self.bar(bar_NxC % self.config.phrase_bars)
     time_NxCxD += self.phrase(jnp.minimum(bar_NxC // self.config.phrase_bars, num_phrases - 1))
-    place_NxRxCxD, hint_NxLxV = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None], None
+    place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
-      place_NxRxCxD += self.trust(by_echo(region.trust_NxE)).sum(axis=1)[:, None, None]
-      if self.hint is not None:
-        hint_NxLxV = self.hint(region, grid)
+      row_NxE = rows_by_echo(region.trust_NxE, region.below_NxEx2)
+      place_NxRxCxD += self.trust(row_NxE).sum(axis=1)[:, None, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
-    return Place(grid.to_scan(place_NxRxCxD).astype(self.config.dtype), hint_NxLxV)
+    return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
+
+  def hints(self, region: Region, seen_NxQxW, grid: Grid):
+    """Logits of the echoes alone, (N, L, V), see `Hint`; None without echoes or decisions."""
+    if self.hint is None:
+      return None
+    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, self.config, self.level)
+    return self.hint(region, below_NxExLx2, grid)
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""

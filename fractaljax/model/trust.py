@@ -5,10 +5,14 @@ import numpy as np
 
 from fractaljax.model.echoes import ECHO_PITCHES
 from fractaljax.model.occupancy import is_sounding
+from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 
 NUM_LIKENESSES = 10
 NUM_TRUSTS = NUM_LIKENESSES**2
+# Of the notes below: there are none; one, two, more, all of them equal; all different; both.
+NUM_CHORDS = 6
+NUM_ROWS = NUM_TRUSTS * NUM_CHORDS
 
 
 def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
@@ -43,9 +47,44 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
-def by_echo(trust_NxE):
-  """The same ids, of NUM_TRUSTS for each echo: rows of a table of all echoes."""
-  return NUM_TRUSTS * np.arange(trust_NxE.shape[1]) + trust_NxE
+def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
+  """Notes below each patch, at its own steps, that are equal to an echo's and that differ.
+
+  Args:
+    here_NxPxT: the region's tokens. Of each patch only those of the rows below it are read.
+    then_NxExPxT: what its echoes have there.
+    grid: of the region.
+    codec: of the tokens.
+
+  Returns:
+    (N, E, L, 2), counts. Cells that are unknown do not count.
+  """
+  note_V = jnp.asarray(codec.is_note())
+  here_Nx1xPxT = here_NxPxT[:, None]
+  equal_NxExPxT = note_V[here_Nx1xPxT] & (here_Nx1xPxT == then_NxExPxT)
+  any_NxExPxT = note_V[here_Nx1xPxT] | note_V[then_NxExPxT]
+  differs_NxExPxT = any_NxExPxT & ~equal_NxExPxT & (here_Nx1xPxT != codec.unknown)
+  (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
+  cells_NxEx2xPxT = jnp.stack([equal_NxExPxT, differs_NxExPxT], axis=2)
+  num_MxRxC = cells_NxEx2xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
+  below_MxRxC = jnp.cumsum(num_MxRxC, axis=1) - num_MxRxC
+  below_MxL = grid.to_scan(below_MxRxC)
+  return below_MxL.reshape(num, num_echoes, 2, -1).swapaxes(2, 3)
+
+
+def rows_by_echo(trust_NxEx, below_NxEx2):
+  """Rows of a table of NUM_ROWS for each echo, by its trust and by the notes below.
+
+  All of a step's notes come again or none does, so one below that did or did not says more than the
+  steps before.
+  """
+  equal_NxEx, different_NxEx = below_NxEx2[..., 0], below_NxEx2[..., 1]
+  chord_NxEx = jnp.minimum(equal_NxEx, NUM_CHORDS - 3)
+  broken_NxEx = jnp.where(equal_NxEx > 0, NUM_CHORDS - 1, NUM_CHORDS - 2)
+  chord_NxEx = jnp.where(different_NxEx > 0, broken_NxEx, chord_NxEx)
+  num_echoes, ones = chord_NxEx.shape[1], [1] * (chord_NxEx.ndim - 2)
+  echo_Ex = np.arange(num_echoes).reshape(num_echoes, *ones)
+  return (echo_Ex * NUM_TRUSTS + trust_NxEx) * NUM_CHORDS + chord_NxEx
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):

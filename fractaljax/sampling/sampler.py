@@ -68,15 +68,15 @@ def _fill(decoder: Decoder, index: int, job: Job):
 def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
   """AR: patch by patch, with a key-value cache."""
   branches = decoder.branches
-  place = decoder.apply('place', index, branch(job.region, branches))
+  known = branch(job.region, branches)
+  place_NxLxD = decoder.apply('place', index, known)
   num = job.region.row_N.shape[0]
   member_Nx1 = jnp.ones((num, 1), bool)
 
   def body(i, state):
     canvas, cache, logp_N = state
-    logits, cond, cache = decoder.apply(
-      'step', index, place, tile(canvas, branches), grid, cache, i
-    )
+    region = known.replace(canvas_NxQxW=tile(canvas, branches))
+    logits, cond, cache = decoder.apply('step', index, place_NxLxD, region, grid, cache, i)
     spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
     now = _rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
     canvas, more_N = decide(decoder, index, now, spot, canvas, logits, cond, _fill)

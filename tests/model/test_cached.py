@@ -40,7 +40,7 @@ def both_ways(config, params, index, region):
 
   def body(cache, i):
     logits_Nx1, y_Nx1xD, cache = model.apply(
-      params, index, place, canvas, grid, cache, i, method='step'
+      params, index, place, region, grid, cache, i, method='step'
     )
     return cache, (logits_Nx1[:, 0], y_Nx1xD[:, 0])
 

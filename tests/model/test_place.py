@@ -13,9 +13,11 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE, Hint
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import make_grid
-from fractaljax.model.trust import NUM_TRUSTS
+from fractaljax.model.trust import NUM_CHORDS, NUM_ROWS, NUM_TRUSTS
 from fractaljax.music.codec import FIRST_ONSET, NUM_KINDS
 
+# Notes below, (equal, different), one of each kind that is told apart.
+CHORDS = ((0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1))
 PATCHES, NUM_PITCHES = ((8, 4), (8, 1), (2, 1), (1, 1)), 8
 
 
@@ -48,9 +50,10 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
   echo = region.echo_NxExQxW
   is_silent_C = ~is_sounding(echo[flips], config.codec.num_values)
   region = region.replace(echo_NxExQxW=echo.at[flips].set(FIRST_ONSET * is_silent_C))
-  place = place_of(config, index, region)
+  region = region.replace(canvas_NxQxW=jnp.full_like(region.canvas_NxQxW, config.codec.unknown))
   changed_NxL, hinted_NxL = (
-    (jnp.abs(x_NxLxD - x_NxLxD[-1]) > 1e-4).any(axis=2) for x_NxLxD in place
+    (jnp.abs(x_NxLxD - x_NxLxD[-1]) > 1e-4).any(axis=2)
+    for x_NxLxD in place_and_hints(config, index, region)
   )
   (p, t), first = grid.patch, steps_before(halo)
   pitches = 0 if p == NUM_PITCHES else ECHO_PITCHES
@@ -68,29 +71,41 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
 @pytest.mark.parametrize('echo', [0, 1])
 def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
-  region = equal_regions(config, 1, NUM_TRUSTS)
-  ids_N = region.trust_NxE.at[:, echo].set(jnp.arange(NUM_TRUSTS))
-  for x_NxLxD in place_of(config, 1, region.replace(trust_NxE=ids_N)):
-    assert len(np.unique(x_NxLxD, axis=0)) == NUM_TRUSTS
+  region = equal_regions(config, 1, NUM_ROWS)
+  trust_N, chord_N = np.divmod(np.arange(NUM_ROWS), NUM_CHORDS)
+  below_Nx2 = np.array(CHORDS)[chord_N]
+  region = region.replace(
+    trust_NxE=region.trust_NxE.at[:, echo].set(trust_N),
+    below_NxEx2=region.below_NxEx2.at[:, echo].set(below_Nx2),
+  )
+  for x_NxLxD in place_and_hints(config, 1, region):
+    assert len(np.unique(x_NxLxD, axis=0)) == NUM_ROWS
     assert (x_NxLxD[0] != x_NxLxD[1]).all()
 
 
 @pytest.mark.parametrize('index', [2, 3])
-def test_hints_are_entries_of_the_table_by_echo_trust_and_what_is_there(index):
+def test_hints_are_entries_of_the_table_by_echo_trust_notes_below_and_what_is_there(index):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=3, echoes=(5, 6))
   codec, is_last, region = config.codec, index == 3, models.random_region(config, index)
   grid = make_grid(region.size, config.levels[index].patch, 'time')
-  shape = (2, NUM_TRUSTS, NUM_KINDS, NUM_KINDS if is_last else 1)
-  table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-  params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
-  hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, grid)
+  rng = np.random.default_rng(0)
+  shape = (2, NUM_TRUSTS, NUM_CHORDS, NUM_KINDS, NUM_KINDS if is_last else 1)
+  table_ExUxBxKxG = rng.standard_normal(shape).astype(np.float32)
+  params = {'embedding': table_ExUxBxKxG.reshape(-1, shape[-1])}
+  chord_NxExL = rng.integers(0, NUM_CHORDS, (3, 2, len(grid)))
+  # More of the same makes no difference.
+  below_NxExLx2 = np.array(CHORDS)[chord_NxExL] * rng.integers(1, 3, (3, 2, len(grid), 2))
+  below_NxExLx2 = np.where((chord_NxExL == 1)[..., None], (1, 0), below_NxExLx2)
+  below_NxExLx2 = np.where((chord_NxExL == 2)[..., None], (2, 0), below_NxExLx2)
+  hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, below_NxExLx2, grid)
   kind_V, (pitches, steps) = codec.kinds(), region.size
   echo = region.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
   wanted_NxLxV = np.zeros_like(hint_NxLxV)
   for n, e in np.ndindex(echo.shape[:2]):
     there_Lxpxt = np.asarray(grid.split(echo[n, e][None])[0])
     for i, there_pxt in enumerate(there_Lxpxt):
-      entry_G = table_ExUxKxG[e, region.trust_NxE[n, e], kind_V[there_pxt].max()]
+      kind = kind_V[there_pxt].max()
+      entry_G = table_ExUxBxKxG[e, region.trust_NxE[n, e], chord_NxExL[n, e, i], kind]
       if is_last:
         token = int(there_pxt[0, 0])
         wanted_NxLxV[n, i] += entry_G[kind_V[: codec.num_values] - 1]
@@ -106,6 +121,13 @@ def test_levels_that_decide_nothing_have_no_hints():
   assert ['hint' in params[f'splits_{i}'] for i in range(4)] == [False, False, False, True]
 
 
-def place_of(config, index, region):
-  run = models.quick_jit(functools.partial(Fractal(config).apply, method='place'), static_argnums=1)
+def place_and_hints(config, index, region):
+  """What is known of a place, (N, L, D), and the hints of a region that is not yet known."""
+  model = Fractal(config)
+
+  def both(model, index, region):
+    split = model.splits[index]
+    return model.place(index, region), split.hints(region, region.canvas_NxQxW, split.grid(region))
+
+  run = models.quick_jit(functools.partial(model.apply, method=both), static_argnums=1)
   return run(models.random_params(config), index, region)

@@ -149,6 +149,50 @@ def test_trust_is_the_weighted_overlap_of_what_was_before(depth, codec):
   assert codec == 'binary' or any(like > equal for like, equal in seen)
 
 
+@pytest.mark.parametrize('patches', [((4, 4), (4, 1), (2, 1), (1, 1)), ((4, 2), (2, 2), (1, 1))])
+@pytest.mark.parametrize('codec', ['onset', 'binary'])
+def test_notes_below_at_the_same_steps_are_counted_by_whether_they_came_again(patches, codec):
+  config = models.tiny(patches, num_pitches=4, codec=codec, echoes=(5, 10))
+  first_note = FIRST_ONSET if codec == 'onset' else 1
+  roll_PxT = repetitive_roll(5 if codec == 'onset' else 2)
+  roll_PxT[0, 16:18], roll_PxT[1, 3] = first_note, config.codec.unknown
+  roll_PxT[:2, 6:8] = roll_PxT[:2, 16:18]
+  region = first_patches(roll_PxT, config)
+  # Of each region its corner, and the lowest row that is counted.
+  places = [(0, col, 0) for col in range(0, 24, patches[0][1])]
+  for level in config.levels[1:]:
+    region, grid = all_children(region, config, level)
+    places = [
+      (row + int(r) * grid.patch[0], col + int(c) * grid.patch[1], low if grid.cols == 1 else row)
+      for row, col, low in places
+      for r, c in zip(grid.row_L, grid.col_L, strict=True)
+    ]
+    wanted_CxEx2 = [
+      [below(roll_PxT[low:row], col, grid.patch[1], age, config.codec) for age in (5, 10)]
+      for row, col, low in places
+    ]
+    np.testing.assert_array_equal(region.below_NxEx2, wanted_CxEx2)
+  assert region.below_NxEx2.any(axis=0).all()
+
+
+def below(roll_RxT, col, num_steps, age, codec):
+  """Notes of these rows and steps that are equal to those so much earlier, and that differ."""
+  now_RxT, then_RxT = (
+    np.pad(roll_RxT, ((0, 0), (10, 0)))[:, first : first + num_steps]
+    for first in (10 + col, 10 + col - age)
+  )
+  is_now_RxT, is_then_RxT = (codec.is_note()[x] for x in (now_RxT, then_RxT))
+  is_equal_RxT = is_now_RxT & (now_RxT == then_RxT)
+  is_other_RxT = (is_now_RxT | is_then_RxT) & ~is_equal_RxT & (now_RxT != codec.unknown)
+  return is_equal_RxT.sum(), is_other_RxT.sum()
+
+
+def test_patches_of_a_mar_level_do_not_count_each_other():
+  config = models.tiny(((4, 1), (2, 1), (1, 1)), ('ar', 'mar', 'ar'), 4, echoes=(5,))
+  region, _ = all_children(first_patches(repetitive_roll(2), config), config, config.levels[1])
+  assert not region.below_NxEx2.any()
+
+
 def in_eighths(roll_PxT, row, col, pitches, steps, first_note):
   """How alike in sound, and how equal in notes, 3 steps are to those `steps` before them."""
   here_PxH, then_PxH = (
