@@ -91,4 +91,4 @@ def _signs(tokens, codec: Codec):
 
 def _notes(tokens, codec: Codec, other: int):
   """The tokens of notes, `other` elsewhere."""
-  return jnp.where(jnp.asarray(codec.is_note())[tokens], tokens.astype(jnp.int32), other)
+  return jnp.where(codec.is_note(tokens), tokens.astype(jnp.int32), other)

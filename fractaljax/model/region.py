@@ -133,7 +133,7 @@ def children(
   memory = _memory(region, grid, seen_NxQxW, before_CxPxH, (n_C, row_C, col_C), config)
   below_CxEx2 = None
   if config.num_echoes:
-    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, config, level)
+    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, config)
     below_CxEx2 = below_NxExLx2[n_C, :, flat_C % len(grid)]
   row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
   return Region(
@@ -169,18 +169,17 @@ def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, con
   return echo_CxExQxW, trust_CxE, past_CxPxB
 
 
-def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig, level: Level):
+def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig):
   """Notes below each patch, at its own steps, equal to an echo's and different, (N, E, L, 2).
 
-  Counted within the largest region of just these steps. Patches of a MAR level, which come in any
-  order, do not count each other.
+  Counted within the largest region of just these steps; what is unknown does not count.
   """
   below_NxExLx2 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 2), jnp.int32)
   if region.echo_NxExQxW is None:
     return below_NxExLx2
   if grid.cols == 1:
     below_NxExLx2 += region.below_NxEx2[:, :, None]
-  if level.causal and grid.rows > 1:
+  if grid.rows > 1:
     here_NxPxT = region.inner(seen_NxQxW)
     below_NxExLx2 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
   return below_NxExLx2

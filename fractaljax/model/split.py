@@ -175,7 +175,7 @@ class Split(nn.Module):
     """Logits of the echoes alone, (N, L, V), see `Hint`; None without echoes or decisions."""
     if self.hint is None:
       return None
-    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, self.config, self.level)
+    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, self.config)
     return self.hint(region, below_NxExLx2, grid)
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):

@@ -1,4 +1,8 @@
-"""Trust: how far an echo can be expected to go on as what its region repeats."""
+"""Trust: how far an echo can be expected to go on as what its region repeats.
+
+Two things say so: how alike the steps before both are (`trust`), and which notes of the same step,
+below, came again (`count_below`).
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,8 +42,7 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
     is_sounding(x, codec.num_values) for x in (here_Nx1xPxH, then_NxExPxH)
   )
   like_NxE = likeness(sounds_here, sounds_then, sounds_here & sounds_then)
-  note_V = jnp.asarray(codec.is_note())
-  note_here, note_then = note_V[here_Nx1xPxH], note_V[then_NxExPxH]
+  note_here, note_then = codec.is_note(here_Nx1xPxH), codec.is_note(then_NxExPxH)
   equal_NxE = likeness(note_here, note_then, note_here & (here_Nx1xPxH == then_NxExPxH))
   if parent_NxE is not None:
     is_silent_NxE = equal_NxE == NUM_LIKENESSES - 1
@@ -59,11 +62,11 @@ def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
   Returns:
     (N, E, L, 2), counts. Cells that are unknown do not count.
   """
-  note_V = jnp.asarray(codec.is_note())
   here_Nx1xPxT = here_NxPxT[:, None]
-  equal_NxExPxT = note_V[here_Nx1xPxT] & (here_Nx1xPxT == then_NxExPxT)
-  any_NxExPxT = note_V[here_Nx1xPxT] | note_V[then_NxExPxT]
-  differs_NxExPxT = any_NxExPxT & ~equal_NxExPxT & (here_Nx1xPxT != codec.unknown)
+  note_here, note_then = codec.is_note(here_Nx1xPxT), codec.is_note(then_NxExPxT)
+  equal_NxExPxT = note_here & (here_Nx1xPxT == then_NxExPxT)
+  is_known_Nx1xPxT = here_Nx1xPxT != codec.unknown
+  differs_NxExPxT = (note_here | note_then) & ~equal_NxExPxT & is_known_Nx1xPxT
   (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
   cells_NxEx2xPxT = jnp.stack([equal_NxExPxT, differs_NxExPxT], axis=2)
   num_MxRxC = cells_NxEx2xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))

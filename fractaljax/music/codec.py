@@ -141,12 +141,10 @@ class Codec:
     sounding_V, onset_V, _, unknown_V, outside_V = self.features().T
     return (1 + sounding_V + onset_V - unknown_V - outside_V).astype(np.int32)
 
-  def is_note(self) -> np.ndarray:
-    """Of each id, whether it says that a note is struck, or of codecs without onsets, sounds."""
-    is_note_V = self.features()[:, 0] > 0
-    if self.name == 'onset':
-      is_note_V[HOLD] = False
-    return is_note_V
+  def is_note(self, tokens):
+    """Whether a note is struck there, or in codecs without onsets, sounds; of any array."""
+    first = FIRST_ONSET if self.name == 'onset' else SILENCE + 1
+    return (tokens >= first) & (tokens < self.num_values)
 
   def to_roll(self, tokens_PxT: np.ndarray) -> np.ndarray:
     """The public roll, float32: -1 unknown, 0 silence, velocity/127. Re-struck notes merge."""

@@ -113,7 +113,7 @@ def test_kinds_and_notes_are_as_documented(name):
     sounding = codec.num_values - 1
     kinds, is_note = [1] + [2] * sounding, [False] + [True] * sounding
   assert codec.kinds().tolist() == kinds + unknown_and_outside
-  assert codec.is_note().tolist() == is_note + [False, False]
+  assert codec.is_note(np.arange(codec.num_values + 2)).tolist() == is_note + [False, False]
   assert codec.kinds().max() < NUM_KINDS
   assert codec.has_velocity == (name != 'binary')
 
