@@ -18,7 +18,7 @@ from fractaljax.config import base
 
 def get_config() -> ConfigDict:
   config = base()
-  config.num_steps = 5_500
+  config.num_steps = 4_000
   config.data.in_c = True
   config.data.transpose = (0, 0)
   config.data.batch_size = 1

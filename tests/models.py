@@ -118,10 +118,11 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
   canvas_shape = (num, size[0] + 2 * margin, config.halo + size[1])
   width = config.levels[index - 1].width if index else 0
   echo_shape = (num, config.num_echoes, *block_size(size, config.halo))
-  echo, trust, below = None, None, None
+  echo, trust, so_far, below = None, None, None, None
   if index:
     echo = jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32)
     trust = jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32)
+    so_far = jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 2)), jnp.int32)
     below = jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 2)), jnp.int32)
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
@@ -133,6 +134,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     echo,
     trust,
+    so_far,
     None,
     below,
     margin,

@@ -67,8 +67,8 @@ class ModelConfig:
       it in the scan; by interval, too.
     echoes: steps back, at each of which every level but the first is told what was at the same
       pitches, and just around: music repeats, and a repeat need not be remembered. What an echo
-      holds, how like the present the music before it was, and which of its notes below came
-      again, is added to the logits, too.
+      holds, how like the present the music before it was, and which of its notes came again in
+      this bar and in this step, is added to the logits, too.
     matches: echoes more, not of a fixed age: what followed the halos most like a patch's own. Each
       first patch has its own, and so has, within it, each shorter patch of all pitches.
     hide: share of the cells which training lets no level see, at random, when it reads them;

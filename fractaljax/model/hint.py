@@ -43,9 +43,11 @@ class Hint(nn.Module):
     # Of a patch of several cells, the most that any of them holds.
     kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
     kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
-    row_NxExL = rows_by_echo(region.trust_NxE[..., None], below_NxExLx2)
-    row_NxExL = NUM_KINDS * row_NxExL + kind_NxExL
-    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExL, axis=0)
+    row_NxExLx3 = rows_by_echo(
+      region.trust_NxE[..., None], region.so_far_NxEx2[:, :, None], below_NxExLx2
+    )
+    row_NxExLx3 = NUM_KINDS * row_NxExLx3 + kind_NxExL[..., None]
+    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx3, axis=0).sum(axis=3)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)
     of_kind_NxLxV = hint_NxExLxG.sum(axis=1)[..., codec.kinds()[: codec.num_values] - 1]

@@ -10,7 +10,7 @@ from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import child_echoes, core, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.patches import Grid
-from fractaljax.model.trust import count_below, trust
+from fractaljax.model.trust import count_below, count_so_far, trust
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
 
@@ -32,6 +32,8 @@ class Region:
     echo_NxExQxW: what was there before, see `fractaljax.model.echoes`, for each of E echoes and
       matches; None for the whole roll, and where the model has none.
     trust_NxE: how far each of these can be trusted, ids, see `fractaljax.model.trust`.
+    so_far_NxEx2: notes of all pitches that are equal to those of each echo, and that differ, at the
+      steps from the beginning of the first level's patch, the bar, to the region's.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
       `outside` before the roll; None where its patches find no matches of their own.
     below_NxEx2: notes below the region, at its own steps, that are equal to those of each echo and
@@ -48,6 +50,7 @@ class Region:
   cond_NxC: jax.Array
   echo_NxExQxW: jax.Array | None
   trust_NxE: jax.Array | None
+  so_far_NxEx2: jax.Array | None
   past_NxPxB: jax.Array | None
   below_NxEx2: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
@@ -98,6 +101,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     None,
     None,
     None,
+    None,
     margin,
   )
 
@@ -142,9 +146,9 @@ def children(
 
 
 def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, config: ModelConfig):
-  """Echoes, trust and past of patches, see `Region`."""
+  """Echoes, trust, notes so far and past of patches, see `Region`."""
   if not config.num_echoes:
-    return None, None, None
+    return None, None, None, None
   (p, t), n_C, margin = grid.patch, corners_C[0], region.margin
   known_NxPxW = seen_NxQxW[:, margin : seen_NxQxW.shape[1] - margin]
   if region.echo_NxExQxW is None:
@@ -166,7 +170,14 @@ def _memory(region: Region, grid: Grid, seen_NxQxW, before_CxPxH, corners_C, con
       past_CxPxB = patches.cut(past_NxPxB, *corners_C, size)
   echo_CxExQxW = jnp.stack(blocks, axis=1)
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, config.codec)
-  return echo_CxExQxW, trust_CxE, past_CxPxB
+  if p == config.codec.num_pitches:
+    num_steps_C = (region.col_N[n_C] + corners_C[2]) % config.levels[0].patch[1]
+    so_far_CxEx2 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, config.codec)
+  elif region.so_far_NxEx2 is None:
+    so_far_CxEx2 = jnp.zeros((*trust_CxE.shape, 2), jnp.int32)
+  else:
+    so_far_CxEx2 = region.so_far_NxEx2[n_C]
+  return echo_CxExQxW, trust_CxE, so_far_CxEx2, past_CxPxB
 
 
 def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig):

@@ -165,8 +165,8 @@ class Split(nn.Module):
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
-      row_NxE = rows_by_echo(region.trust_NxE, region.below_NxEx2)
-      place_NxRxCxD += self.trust(row_NxE).sum(axis=1)[:, None, None]
+      row_NxEx3 = rows_by_echo(region.trust_NxE, region.so_far_NxEx2, region.below_NxEx2)
+      place_NxRxCxD += self.trust(row_NxEx3).sum(axis=(1, 2))[:, None, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)

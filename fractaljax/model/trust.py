@@ -1,7 +1,8 @@
 """Trust: how far an echo can be expected to go on as what its region repeats.
 
-Two things say so: how alike the steps before both are (`trust`), and which notes of the same step,
-below, came again (`count_below`).
+Three things say so: how alike the steps before both are (`trust`), which notes of the bar came
+again until now (`count_so_far`), and which of the same step, below (`count_below`). That a copy has
+begun shows in the second while the first still says that nothing is alike.
 """
 
 import jax.numpy as jnp
@@ -16,7 +17,10 @@ NUM_LIKENESSES = 10
 NUM_TRUSTS = NUM_LIKENESSES**2
 # Of the notes below: there are none; one, two, more, all of them equal; all different; both.
 NUM_CHORDS = 6
-NUM_ROWS = NUM_TRUSTS * NUM_CHORDS
+# Of the notes of the bar, how many are equal and how many are different, up to so many.
+MOST_EQUAL, MOST_DIFFERENT = 5, 3
+NUM_BARS = (MOST_EQUAL + 1) * (MOST_DIFFERENT + 1)
+NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_BARS)
 
 
 def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
@@ -50,6 +54,22 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
+def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
+  """Notes of the last steps that are equal to an echo's and that differ, (N, E, 2).
+
+  Args:
+    before_NxPxH: the halo of each region's own pitches.
+    echo_NxExQxW: its echoes.
+    num_steps_N: how many steps of the halo count, those of the bar.
+    codec: of the tokens.
+  """
+  halo = before_NxPxH.shape[2]
+  then_NxExPxH = echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
+  is_last_NxH = np.arange(halo, 0, -1) <= num_steps_N[:, None]
+  cells_NxEx2xPxH = _equal_and_different(before_NxPxH, then_NxExPxH, codec)
+  return (cells_NxEx2xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
+
+
 def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
   """Notes below each patch, at its own steps, that are equal to an echo's and that differ.
 
@@ -60,34 +80,48 @@ def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
     codec: of the tokens.
 
   Returns:
-    (N, E, L, 2), counts. Cells that are unknown do not count.
+    (N, E, L, 2), counts.
   """
-  here_Nx1xPxT = here_NxPxT[:, None]
-  note_here, note_then = codec.is_note(here_Nx1xPxT), codec.is_note(then_NxExPxT)
-  equal_NxExPxT = note_here & (here_Nx1xPxT == then_NxExPxT)
-  is_known_Nx1xPxT = here_Nx1xPxT != codec.unknown
-  differs_NxExPxT = (note_here | note_then) & ~equal_NxExPxT & is_known_Nx1xPxT
   (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
-  cells_NxEx2xPxT = jnp.stack([equal_NxExPxT, differs_NxExPxT], axis=2)
+  cells_NxEx2xPxT = _equal_and_different(here_NxPxT, then_NxExPxT, codec)
   num_MxRxC = cells_NxEx2xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
   below_MxRxC = jnp.cumsum(num_MxRxC, axis=1) - num_MxRxC
   below_MxL = grid.to_scan(below_MxRxC)
   return below_MxL.reshape(num, num_echoes, 2, -1).swapaxes(2, 3)
 
 
-def rows_by_echo(trust_NxEx, below_NxEx2):
-  """Rows of a table of NUM_ROWS for each echo, by its trust and by the notes below.
+def _equal_and_different(here_NxPxT, then_NxExPxT, codec: Codec):
+  """Notes that are equal here and then, in velocity too; and others, (N, E, 2, P, T).
 
-  All of a step's notes come again or none does, so one below that did or did not says more than the
-  steps before.
+  Cells that are unknown here are neither.
   """
+  here_Nx1xPxT = here_NxPxT[:, None]
+  note_here, note_then = codec.is_note(here_Nx1xPxT), codec.is_note(then_NxExPxT)
+  equal_NxExPxT = note_here & (here_Nx1xPxT == then_NxExPxT)
+  is_known_Nx1xPxT = here_Nx1xPxT != codec.unknown
+  differs_NxExPxT = (note_here | note_then) & ~equal_NxExPxT & is_known_Nx1xPxT
+  return jnp.stack([equal_NxExPxT, differs_NxExPxT], axis=2)
+
+
+def rows_by_echo(trust_NxEx, so_far_NxEx2, below_NxEx2):
+  """Three rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 3).
+
+  By trust; by the equal notes in it and the notes below; by these and the notes of the bar so far,
+  those below among them.
+  """
+  notes_NxEx = trust_NxEx % NUM_LIKENESSES
   equal_NxEx, different_NxEx = below_NxEx2[..., 0], below_NxEx2[..., 1]
   chord_NxEx = jnp.minimum(equal_NxEx, NUM_CHORDS - 3)
   broken_NxEx = jnp.where(equal_NxEx > 0, NUM_CHORDS - 1, NUM_CHORDS - 2)
   chord_NxEx = jnp.where(different_NxEx > 0, broken_NxEx, chord_NxEx)
-  num_echoes, ones = chord_NxEx.shape[1], [1] * (chord_NxEx.ndim - 2)
-  echo_Ex = np.arange(num_echoes).reshape(num_echoes, *ones)
-  return (echo_Ex * NUM_TRUSTS + trust_NxEx) * NUM_CHORDS + chord_NxEx
+  bar_NxEx2 = jnp.minimum(so_far_NxEx2 + below_NxEx2, np.array([MOST_EQUAL, MOST_DIFFERENT]))
+  bar_NxEx = bar_NxEx2 @ np.array([MOST_DIFFERENT + 1, 1])
+  by_chord_NxEx = NUM_TRUSTS + notes_NxEx * NUM_CHORDS + chord_NxEx
+  by_bar_NxEx = NUM_TRUSTS + NUM_LIKENESSES * NUM_CHORDS + notes_NxEx * NUM_BARS + bar_NxEx
+  trust_NxEx = jnp.broadcast_to(trust_NxEx, chord_NxEx.shape)
+  row_NxEx3 = jnp.stack([trust_NxEx, by_chord_NxEx, by_bar_NxEx], axis=-1)
+  num_echoes, ones = row_NxEx3.shape[1], [1] * (row_NxEx3.ndim - 2)
+  return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx3
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):

@@ -13,11 +13,9 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE, Hint
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import make_grid
-from fractaljax.model.trust import NUM_CHORDS, NUM_ROWS, NUM_TRUSTS
+from fractaljax.model.trust import NUM_ROWS, NUM_TRUSTS
 from fractaljax.music.codec import FIRST_ONSET, NUM_KINDS
 
-# Notes below, (equal, different), one of each kind that is told apart.
-CHORDS = ((0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1))
 PATCHES, NUM_PITCHES = ((8, 4), (8, 1), (2, 1), (1, 1)), 8
 
 
@@ -68,35 +66,54 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
     assert index < 3 or (hinted_L == is_in_L).all()
 
 
+def random_trust(num, num_echoes):
+  """Ids of trust, notes of the bar so far, and notes below: (N, E), (N, E, 2), (N, E, 2)."""
+  rng = np.random.default_rng(0)
+  trust_NxE = rng.integers(0, NUM_TRUSTS, (num, num_echoes))
+  return trust_NxE, *(rng.integers(0, 5, (2, num, num_echoes, 2)))
+
+
+def rows_of(trust, so_far_2, below_2):
+  """The three rows of an echo's table that are added."""
+  (equal, different), notes = below_2, trust % 10
+  chord = min(equal, 3) if not different else 5 if equal else 4
+  bar = 4 * min(so_far_2[0] + equal, 5) + min(so_far_2[1] + different, 3)
+  return trust, 100 + 6 * notes + chord, 160 + 24 * notes + bar
+
+
 @pytest.mark.parametrize('echo', [0, 1])
 def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
-  region = equal_regions(config, 1, NUM_ROWS)
-  trust_N, chord_N = np.divmod(np.arange(NUM_ROWS), NUM_CHORDS)
-  below_Nx2 = np.array(CHORDS)[chord_N]
-  region = region.replace(
-    trust_NxE=region.trust_NxE.at[:, echo].set(trust_N),
-    below_NxEx2=region.below_NxEx2.at[:, echo].set(below_Nx2),
+  region, trusts = equal_regions(config, 2, 300), random_trust(300, 1)
+  trust_NxE, so_far_NxEx2, below_NxEx2 = (
+    x_NxEx.at[:, echo].set(one_Nx1x[:, 0])
+    for x_NxEx, one_Nx1x in zip(
+      (region.trust_NxE, region.so_far_NxEx2, region.below_NxEx2), trusts, strict=True
+    )
   )
-  for x_NxLxD in place_and_hints(config, 1, region):
-    assert len(np.unique(x_NxLxD, axis=0)) == NUM_ROWS
+  region = region.replace(
+    trust_NxE=trust_NxE,
+    so_far_NxEx2=so_far_NxEx2,
+    below_NxEx2=below_NxEx2,
+    canvas_NxQxW=jnp.full_like(region.canvas_NxQxW, config.codec.unknown),
+  )
+  different = {rows_of(*(x_Nx1x[n, 0] for x_Nx1x in trusts)) for n in range(300)}
+  for x_NxLxD in place_and_hints(config, 2, region):
+    assert len(np.unique(x_NxLxD, axis=0)) == len(different) < 300
     assert (x_NxLxD[0] != x_NxLxD[1]).all()
 
 
 @pytest.mark.parametrize('index', [2, 3])
-def test_hints_are_entries_of_the_table_by_echo_trust_notes_below_and_what_is_there(index):
+def test_hints_are_entries_of_the_table_by_echo_trust_notes_and_what_is_there(index):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, codec='onset', halo=3, echoes=(5, 6))
   codec, is_last, region = config.codec, index == 3, models.random_region(config, index)
   grid = make_grid(region.size, config.levels[index].patch, 'time')
-  rng = np.random.default_rng(0)
-  shape = (2, NUM_TRUSTS, NUM_CHORDS, NUM_KINDS, NUM_KINDS if is_last else 1)
-  table_ExUxBxKxG = rng.standard_normal(shape).astype(np.float32)
-  params = {'embedding': table_ExUxBxKxG.reshape(-1, shape[-1])}
-  chord_NxExL = rng.integers(0, NUM_CHORDS, (3, 2, len(grid)))
-  # More of the same makes no difference.
-  below_NxExLx2 = np.array(CHORDS)[chord_NxExL] * rng.integers(1, 3, (3, 2, len(grid), 2))
-  below_NxExLx2 = np.where((chord_NxExL == 1)[..., None], (1, 0), below_NxExLx2)
-  below_NxExLx2 = np.where((chord_NxExL == 2)[..., None], (2, 0), below_NxExLx2)
+  shape = (2, NUM_ROWS, NUM_KINDS, NUM_KINDS if is_last else 1)
+  table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+  params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
+  trust_NxE, so_far_NxEx2, below_NxEx2 = random_trust(3, 2)
+  region = region.replace(trust_NxE=trust_NxE, so_far_NxEx2=so_far_NxEx2)
+  below_NxExLx2 = below_NxEx2[:, :, None] + np.arange(len(grid))[:, None] // 2
   hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, below_NxExLx2, grid)
   kind_V, (pitches, steps) = codec.kinds(), region.size
   echo = region.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
@@ -105,7 +122,8 @@ def test_hints_are_entries_of_the_table_by_echo_trust_notes_below_and_what_is_th
     there_Lxpxt = np.asarray(grid.split(echo[n, e][None])[0])
     for i, there_pxt in enumerate(there_Lxpxt):
       kind = kind_V[there_pxt].max()
-      entry_G = table_ExUxBxKxG[e, region.trust_NxE[n, e], chord_NxExL[n, e, i], kind]
+      rows = rows_of(trust_NxE[n, e], so_far_NxEx2[n, e], below_NxExLx2[n, e, i])
+      entry_G = table_ExUxKxG[e, list(rows), kind].sum(axis=0)
       if is_last:
         token = int(there_pxt[0, 0])
         wanted_NxLxV[n, i] += entry_G[kind_V[: codec.num_values] - 1]

@@ -1,5 +1,7 @@
 """What a region is told of its surroundings."""
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -168,14 +170,37 @@ def test_notes_below_at_the_same_steps_are_counted_by_whether_they_came_again(pa
       for r, c in zip(grid.row_L, grid.col_L, strict=True)
     ]
     wanted_CxEx2 = [
-      [below(roll_PxT[low:row], col, grid.patch[1], age, config.codec) for age in (5, 10)]
+      [
+        equal_and_different(roll_PxT[low:row], col, grid.patch[1], age, config.codec)
+        for age in (5, 10)
+      ]
       for row, col, low in places
     ]
     np.testing.assert_array_equal(region.below_NxEx2, wanted_CxEx2)
   assert region.below_NxEx2.any(axis=0).all()
 
 
-def below(roll_RxT, col, num_steps, age, codec):
+@pytest.mark.parametrize('halo', [2, 3, 6])
+def test_notes_of_the_bar_so_far_are_counted_by_whether_they_came_again(halo):
+  patches = ((4, 4), (4, 1), (2, 1), (1, 1))
+  config = models.tiny(patches, num_pitches=4, codec='onset', halo=halo, echoes=(5, 10))
+  roll_PxT = repetitive_roll(5)
+  roll_PxT[1, 20:] = config.codec.unknown
+  region = first_patches(roll_PxT, config)
+  assert not region.so_far_NxEx2.any()
+  region, _ = all_children(region, config, config.levels[1])
+  wanted_TxEx2 = np.zeros((24, 2, 2), int)
+  for col, (e, age) in itertools.product(range(24), enumerate((5, 10))):
+    first = max(col // 4 * 4, col - halo)
+    wanted_TxEx2[col, e] = equal_and_different(roll_PxT, first, col - first, age, config.codec)
+  np.testing.assert_array_equal(region.so_far_NxEx2, wanted_TxEx2)
+  assert (wanted_TxEx2.max(axis=0) > 1).all()
+  # The patches of a step know what the step knows.
+  region, _ = all_children(region, config, config.levels[2])
+  np.testing.assert_array_equal(region.so_far_NxEx2, np.repeat(wanted_TxEx2, 2, axis=0))
+
+
+def equal_and_different(roll_RxT, col, num_steps, age, codec):
   """Notes of these rows and steps that are equal to those so much earlier, and that differ."""
   now_RxT, then_RxT = (
     np.pad(roll_RxT, ((0, 0), (10, 0)))[:, first : first + num_steps]
