@@ -3,7 +3,8 @@
 Of every excerpt of the valid songs the first half is given, and the second is sampled at
 temperature 1. Prints, for each bar of it, how much of the bar is as in the most similar bar before,
 and in those 4 and 8 bars before (Jaccard overlap of the onsets): of [samples, songs]. Where a model
-falls short in the very first bar, the cause is not that it drifts away from songs.
+falls short in the very first bar, the cause is not that it drifts away from songs. And which share
+of the bars begins to repeat a bar before, by half or more, and which goes on with a repeat.
 
 python -m benchmarks.continuations --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -31,6 +32,7 @@ _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a 
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt, 32 bars or so', lower_bound=256)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'excerpts at a time', lower_bound=1)
 STEPS_PER_BAR = 16
+REPEAT = 0.5  # what a bar has in common with one that it repeats, at least
 
 
 def go_on(trained: Trained, crops: Sequence[Crop], known_steps: int) -> np.ndarray:
@@ -48,17 +50,26 @@ def go_on(trained: Trained, crops: Sequence[Crop], known_steps: int) -> np.ndarr
 
 
 def by_bar(songs: Sequence[Song], first_bar: int) -> dict[str, list[float]]:
-  """Means over songs of how much each bar from `first_bar` on has in common with earlier ones."""
+  """Means over songs of how much each bar from `first_bar` on has in common with earlier ones.
+
+  A bar goes on with a repeat if the bar before it repeats that before the bar it repeats.
+  """
   num_bars = min(song.num_bars for song in songs)
   # That of a bar and the one `lag` before it, at [song, bar, lag].
   overlap_NxBxB = np.full((len(songs), num_bars, num_bars), np.nan)
   for n, song in enumerate(songs):
     for lag in range(1, num_bars):
       overlap_NxBxB[n, lag:, lag] = overlaps(song, lag)[: num_bars - lag]
+  known_NxBxB = np.nan_to_num(overlap_NxBxB)
+  repeats_NxBxB = known_NxBxB >= REPEAT
+  goes_on_NxBxB = repeats_NxBxB & np.roll(repeats_NxBxB, 1, axis=1)
+  goes_on_NxB = goes_on_NxBxB.any(axis=2)
   found = {
-    'most_similar': np.nan_to_num(overlap_NxBxB).max(axis=2),
+    'most_similar': known_NxBxB.max(axis=2),
     '4_bars_before': overlap_NxBxB[:, :, 4],
     '8_bars_before': overlap_NxBxB[:, :, 8],
+    'begins': repeats_NxBxB.any(axis=2) & ~goes_on_NxB,
+    'goes_on': goes_on_NxB,
   }
   return {
     name: np.nanmean(x_NxB[:, first_bar:], axis=0).round(3).tolist()

@@ -15,3 +15,6 @@ def test_bars_that_come_again_are_found():
   assert found['most_similar'] == [1, 1]
   assert found['4_bars_before'] == [0.25, 1]
   assert found['8_bars_before'] == [0.25, 0]
+  # The first is as bars 3 and 7 are, which follow others; after bar 3 comes what is in bar 9.
+  assert found['begins'] == [1, 0]
+  assert found['goes_on'] == [0, 1]
