@@ -20,8 +20,9 @@ from tqdm import tqdm
 from benchmarks import setting
 from configs import small
 from fractaljax import command
+from fractaljax.model.children import children
 from fractaljax.model.patches import make_grid
-from fractaljax.model.region import children, whole_roll
+from fractaljax.model.region import whole_roll
 from fractaljax.music.crop import stack
 from fractaljax.sampling import known
 from fractaljax.sampling.job import make_noise

@@ -11,6 +11,7 @@ from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import block_size
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
+from fractaljax.model.memory import Memory
 from fractaljax.model.region import Region
 from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import Codec
@@ -118,12 +119,15 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
   canvas_shape = (num, size[0] + 2 * margin, config.halo + size[1])
   width = config.levels[index - 1].width if index else 0
   echo_shape = (num, config.num_echoes, *block_size(size, config.halo))
-  echo, trust, so_far, below = None, None, None, None
+  memory = None
   if index:
-    echo = jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32)
-    trust = jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32)
-    so_far = jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 2)), jnp.int32)
-    below = jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 2)), jnp.int32)
+    memory = Memory(
+      jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32),
+      jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32),
+      jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 2)), jnp.int32),
+      jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 2)), jnp.int32),
+      None,
+    )
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -132,11 +136,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.integers(0, pitches // size[0], num) * size[0], jnp.int32),
     jnp.zeros(num, jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
-    echo,
-    trust,
-    so_far,
-    None,
-    below,
+    memory,
     margin,
   )
 

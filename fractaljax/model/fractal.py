@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model import patches, trunk
+from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.detail import Detail, gate_detail, tokens_before, value_detail
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_sounding
 from fractaljax.model.patches import Grid
-from fractaljax.model.region import Region, children, hide, whole_roll
+from fractaljax.model.region import Region, hide, whole_roll
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 

@@ -30,10 +30,11 @@ class Hint(nn.Module):
   def __call__(self, region: Region, below_NxExLx2, grid: Grid):
     """Logits for all patches: of gates (N, L, 1), of values (N, L, V).
 
-    `below_NxExLx2` are the notes below each, see `fractaljax.model.region.notes_below`.
+    `below_NxExLx2` are the notes below each, see `fractaljax.model.children.notes_below`.
     """
     codec = self.config.codec
-    num, num_echoes = region.trust_NxE.shape
+    memory = region.memory
+    num, num_echoes = memory.trust_NxE.shape
     # Silence, a note that goes on, an onset; and the very token that is there.
     num_out = NUM_KINDS if self.is_last else 1
     table_IxG = self.param(
@@ -44,7 +45,7 @@ class Hint(nn.Module):
     kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
     kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
     row_NxExLx3 = rows_by_echo(
-      region.trust_NxE[..., None], region.so_far_NxEx2[:, :, None], below_NxExLx2
+      memory.trust_NxE[..., None], memory.so_far_NxEx2[:, :, None], below_NxExLx2
     )
     row_NxExLx3 = NUM_KINDS * row_NxExLx3 + kind_NxExL[..., None]
     hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx3, axis=0).sum(axis=3)

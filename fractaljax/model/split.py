@@ -4,11 +4,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.region import Region, notes_below
+from fractaljax.model.region import Region
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
@@ -165,7 +166,8 @@ class Split(nn.Module):
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
-      row_NxEx3 = rows_by_echo(region.trust_NxE, region.so_far_NxEx2, region.below_NxEx2)
+      memory = region.memory
+      row_NxEx3 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx2, memory.below_NxEx2)
       place_NxRxCxD += self.trust(row_NxEx3).sum(axis=(1, 2))[:, None, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
@@ -243,7 +245,7 @@ class Split(nn.Module):
     begin = steps_before(region.halo) - ECHO_STEPS
     each_ExNxRxCxS = [
       self.windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
-      for echo_NxQxW in region.echo_NxExQxW[..., begin:].swapaxes(0, 1)
+      for echo_NxQxW in region.memory.echo_NxExQxW[..., begin:].swapaxes(0, 1)
     ]
     return jnp.concatenate(each_ExNxRxCxS, axis=-1)
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import jax
 
 from fractaljax.model import patches
+from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.patches import Grid
-from fractaljax.model.region import Region, children
+from fractaljax.model.region import Region
 
 
 class Noise(NamedTuple):

@@ -45,10 +45,13 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
   region = equal_regions(config, index, len(cells) + 1)
   grid = make_grid(region.size, config.levels[index].patch, 'time')
   flips = (np.arange(len(cells)), *np.array(cells).T)
-  echo = region.echo_NxExQxW
+  memory = region.memory
+  echo = memory.echo_NxExQxW
   is_silent_C = ~is_sounding(echo[flips], config.codec.num_values)
-  region = region.replace(echo_NxExQxW=echo.at[flips].set(FIRST_ONSET * is_silent_C))
-  region = region.replace(canvas_NxQxW=jnp.full_like(region.canvas_NxQxW, config.codec.unknown))
+  region = region.replace(
+    memory=memory.replace(echo_NxExQxW=echo.at[flips].set(FIRST_ONSET * is_silent_C)),
+    canvas_NxQxW=jnp.full_like(region.canvas_NxQxW, config.codec.unknown),
+  )
   changed_NxL, hinted_NxL = (
     (jnp.abs(x_NxLxD - x_NxLxD[-1]) > 1e-4).any(axis=2)
     for x_NxLxD in place_and_hints(config, index, region)
@@ -85,18 +88,13 @@ def rows_of(trust, so_far_2, below_2):
 def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
   region, trusts = equal_regions(config, 2, 300), random_trust(300, 1)
-  trust_NxE, so_far_NxEx2, below_NxEx2 = (
-    x_NxEx.at[:, echo].set(one_Nx1x[:, 0])
-    for x_NxEx, one_Nx1x in zip(
-      (region.trust_NxE, region.so_far_NxEx2, region.below_NxEx2), trusts, strict=True
-    )
-  )
-  region = region.replace(
-    trust_NxE=trust_NxE,
-    so_far_NxEx2=so_far_NxEx2,
-    below_NxEx2=below_NxEx2,
-    canvas_NxQxW=jnp.full_like(region.canvas_NxQxW, config.codec.unknown),
-  )
+  memory = region.memory
+  names = 'trust_NxE', 'so_far_NxEx2', 'below_NxEx2'
+  for name, x_Nx1x in zip(names, trusts, strict=True):
+    x_NxEx = getattr(memory, name).at[:, echo].set(x_Nx1x[:, 0])
+    memory = memory.replace(**{name: x_NxEx})
+  unknown_NxQxW = jnp.full_like(region.canvas_NxQxW, config.codec.unknown)
+  region = region.replace(memory=memory, canvas_NxQxW=unknown_NxQxW)
   different = {rows_of(*(x_Nx1x[n, 0] for x_Nx1x in trusts)) for n in range(300)}
   for x_NxLxD in place_and_hints(config, 2, region):
     assert len(np.unique(x_NxLxD, axis=0)) == len(different) < 300
@@ -112,11 +110,12 @@ def test_hints_are_entries_of_the_table_by_echo_trust_notes_and_what_is_there(in
   table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
   params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
   trust_NxE, so_far_NxEx2, below_NxEx2 = random_trust(3, 2)
-  region = region.replace(trust_NxE=trust_NxE, so_far_NxEx2=so_far_NxEx2)
+  memory = region.memory.replace(trust_NxE=trust_NxE, so_far_NxEx2=so_far_NxEx2)
+  region = region.replace(memory=memory)
   below_NxExLx2 = below_NxEx2[:, :, None] + np.arange(len(grid))[:, None] // 2
   hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, below_NxExLx2, grid)
   kind_V, (pitches, steps) = codec.kinds(), region.size
-  echo = region.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
+  echo = memory.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
   wanted_NxLxV = np.zeros_like(hint_NxLxV)
   for n, e in np.ndindex(echo.shape[:2]):
     there_Lxpxt = np.asarray(grid.split(echo[n, e][None])[0])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import models
+from fractaljax.model.children import children
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS
 from fractaljax.model.matches import EQUAL_NOTE
 from fractaljax.model.patches import make_grid
-from fractaljax.model.region import children, whole_roll
+from fractaljax.model.region import whole_roll
 from fractaljax.model.trust import NUM_LIKENESSES
 from fractaljax.music.codec import FIRST_ONSET
 
@@ -37,7 +38,7 @@ def test_echoes_are_what_was_there_so_many_steps_before(patches, depth):
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, ECHO_STEPS))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
   p, t = config.levels[depth - 1].patch
-  for (row, col), echo_ExQxW in zip(corners, region.echo_NxExQxW, strict=True):
+  for (row, col), echo_ExQxW in zip(corners, region.memory.echo_NxExQxW, strict=True):
     for steps, echo_QxW in zip(ECHOES, echo_ExQxW, strict=True):
       first, last = col - steps - config.halo + far, col - steps + t + ECHO_STEPS + far
       there = wide_QxW[row : row + p + 2 * ECHO_PITCHES, first:last]
@@ -74,12 +75,12 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own(patches):
   for level in config.levels[:-1]:
     region, _ = all_children(region, config, level)
   every, (_, t) = patches[0][1], patches[-2]
-  assert len(region.echo_NxExQxW) == 24 // t
+  assert len(region.memory.echo_NxExQxW) == 24 // t
   far, lags = 6, set()
   around = ((ECHO_PITCHES, ECHO_PITCHES), (far, 0))
   wide_QxW = np.pad(roll_PxT, around, constant_values=outside)
   halos = [wide_QxW[2:-2, col + 3 : col + far] for col in range(24)]
-  for col, echo_ExQxW in zip(range(0, 24, t), region.echo_NxExQxW, strict=True):
+  for col, echo_ExQxW in zip(range(0, 24, t), region.memory.echo_NxExQxW, strict=True):
     # Those that have ended a step before, so that the step after them is known, too.
     earlier = range(col - 2 * every, -1, -every)
     best = sorted((unlikeness(halos[col], halos[then]), col - then) for then in earlier)
@@ -109,7 +110,7 @@ def test_notes_of_equal_velocity_make_a_better_match():
     roll_PxT[1, col : col + 2] = FIRST_ONSET + velocity, 1
   roll_PxT[2, 2], roll_PxT[3, 6] = 2, 2  # what followed
   region = first_patches(roll_PxT, config)
-  np.testing.assert_array_equal(region.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, 2:4])
+  np.testing.assert_array_equal(region.memory.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, 2:4])
 
 
 def test_what_a_mar_level_hides_is_no_match():
@@ -120,7 +121,7 @@ def test_what_a_mar_level_hides_is_no_match():
   roll_PxT[1:3, :4] = 2
   roll_PxT[:, 4:10] = config.codec.unknown
   region = first_patches(roll_PxT, config)
-  np.testing.assert_array_equal(region.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, :2])
+  np.testing.assert_array_equal(region.memory.echo_NxExQxW[6, 0, 2:-2, 2:4], roll_PxT[:, :2])
 
 
 @pytest.mark.parametrize('codec', ['onset', 'binary'])
@@ -137,7 +138,7 @@ def test_trust_is_the_weighted_overlap_of_what_was_before(depth, codec):
     region, _ = all_children(region, config, config.levels[1])
     corners = [(row, col + c) for _, col in corners for c in (0, 1) for row in (0, 2)]
 
-  for (row, col), id_E in zip(corners, region.trust_NxE, strict=True):
+  for (row, col), id_E in zip(corners, region.memory.trust_NxE, strict=True):
     for steps, id_1 in zip((5, 10), id_E, strict=True):
       like, equal = in_eighths(roll_PxT, row, col, region.size[0], steps, first_note)
       if depth == 2 and equal == SILENT:
@@ -176,8 +177,8 @@ def test_notes_below_at_the_same_steps_are_counted_by_whether_they_came_again(pa
       ]
       for row, col, low in places
     ]
-    np.testing.assert_array_equal(region.below_NxEx2, wanted_CxEx2)
-  assert region.below_NxEx2.any(axis=0).all()
+    np.testing.assert_array_equal(region.memory.below_NxEx2, wanted_CxEx2)
+  assert region.memory.below_NxEx2.any(axis=0).all()
 
 
 @pytest.mark.parametrize('halo', [2, 3, 6])
@@ -187,17 +188,17 @@ def test_notes_of_the_bar_so_far_are_counted_by_whether_they_came_again(halo):
   roll_PxT = repetitive_roll(5)
   roll_PxT[1, 20:] = config.codec.unknown
   region = first_patches(roll_PxT, config)
-  assert not region.so_far_NxEx2.any()
+  assert not region.memory.so_far_NxEx2.any()
   region, _ = all_children(region, config, config.levels[1])
   wanted_TxEx2 = np.zeros((24, 2, 2), int)
   for col, (e, age) in itertools.product(range(24), enumerate((5, 10))):
     first = max(col // 4 * 4, col - halo)
     wanted_TxEx2[col, e] = equal_and_different(roll_PxT, first, col - first, age, config.codec)
-  np.testing.assert_array_equal(region.so_far_NxEx2, wanted_TxEx2)
+  np.testing.assert_array_equal(region.memory.so_far_NxEx2, wanted_TxEx2)
   assert (wanted_TxEx2.max(axis=0) > 1).all()
   # The patches of a step know what the step knows.
   region, _ = all_children(region, config, config.levels[2])
-  np.testing.assert_array_equal(region.so_far_NxEx2, np.repeat(wanted_TxEx2, 2, axis=0))
+  np.testing.assert_array_equal(region.memory.so_far_NxEx2, np.repeat(wanted_TxEx2, 2, axis=0))
 
 
 def equal_and_different(roll_RxT, col, num_steps, age, codec):

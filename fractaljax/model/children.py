@@ -1,0 +1,111 @@
+"""Children: patches of a region as the regions of the next level."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from fractaljax.model import patches
+from fractaljax.model.config import Level, ModelConfig
+from fractaljax.model.echoes import child_echoes, first_echoes
+from fractaljax.model.matches import matches
+from fractaljax.model.memory import Memory
+from fractaljax.model.patches import Grid
+from fractaljax.model.region import Region
+from fractaljax.model.trust import count_below, count_so_far, trust
+
+
+def children(
+  region: Region, grid: Grid, seen_NxQxW, flat_C, cond_CxD, config: ModelConfig, level: Level
+) -> Region:
+  """The patches of `level` with flat numbers `flat_C` (of N x L), as regions of the next level.
+
+  `seen_NxQxW` is the canvas as one patch sees the others: the masked patches of a MAR level are
+  unknown there. A child's halo is cut from it, and its own cells from the canvas itself.
+  `cond_CxD` is what each child is told by its parent. If the level goes upwards, the patches below
+  a child at the same time come before it, and it sees them.
+  """
+  (p, t), halo, margin = grid.patch, region.halo, region.margin
+  n_C, row_C, col_C = grid.corners(flat_C)
+  size = (p + 2 * margin, halo + t)
+  canvas_CxQxW = patches.cut(region.canvas_NxQxW, n_C, row_C, col_C, size)
+  if seen_NxQxW is not region.canvas_NxQxW and halo:
+    strip_CxQxH = patches.cut(seen_NxQxW, n_C, row_C, col_C, (size[0], halo))
+    canvas_CxQxW = jnp.concatenate([strip_CxQxH, canvas_CxQxW[:, :, halo:]], axis=2)
+  if margin:
+    # Neighbours at the same time may come later, and a child must not depend on them.
+    row_Qx1 = np.arange(size[0])[:, None]
+    later_Qx1 = (row_Qx1 >= margin + p) | ((row_Qx1 < margin) & (not level.upwards))
+    beside_QxW = later_Qx1 & (np.arange(size[1]) >= halo)
+    canvas_CxQxW = jnp.where(beside_QxW, config.codec.unknown, canvas_CxQxW)
+  valid, phase, bar = (
+    patches.cut_steps(x, n_C, col_C, t)
+    for x in (region.valid_NxT, region.phase_NxT, region.bar_NxT)
+  )
+  before_CxPxH = canvas_CxQxW[:, margin : margin + p, :halo]
+  memory = None
+  if config.num_echoes:
+    memory = _memory(region, grid, seen_NxQxW, before_CxPxH, flat_C, config)
+  row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, memory, margin)
+
+
+def _memory(
+  region: Region, grid: Grid, seen_NxQxW, before_CxPxH, flat_C, config: ModelConfig
+) -> Memory:
+  """The memory of patches, whose own pitches were `before_CxPxH` just before them."""
+  p, parent, codec = grid.patch[0], region.memory, config.codec
+  n_C, _, col_C = corners_C = grid.corners(flat_C)
+  echo_CxExQxW, past_CxPxB = _echoes(region, grid, seen_NxQxW, corners_C, config)
+  parent_CxE = None if parent is None else parent.trust_NxE[n_C]
+  trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
+  if p == codec.num_pitches:
+    num_steps_C = (region.col_N[n_C] + col_C) % config.levels[0].patch[1]
+    so_far_CxEx2 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
+  elif parent is not None:
+    so_far_CxEx2 = parent.so_far_NxEx2[n_C]
+  else:
+    so_far_CxEx2 = jnp.zeros((*trust_CxE.shape, 2), jnp.int32)
+  below_NxExLx2 = notes_below(region, grid, seen_NxQxW, config)
+  below_CxEx2 = below_NxExLx2[n_C, :, flat_C % len(grid)]
+  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx2, below_CxEx2, past_CxPxB)
+
+
+def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConfig):
+  """Echoes and matches of patches, and the past of those whose own patches will find matches."""
+  (p, t), memory, past_NxPxB = grid.patch, region.memory, None
+  known_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
+  if memory is None:
+    blocks = first_echoes(known_NxPxW, region.halo, corners_C, grid.patch, config)
+    if config.matches:
+      # With room for a match of the first patch, and of every later one.
+      before = ((0, 0), (0, 0), (region.size[1] + t, 0))
+      past_NxPxB = jnp.pad(known_NxPxW, before, constant_values=config.codec.outside)
+      past_NxPxB = past_NxPxB.astype(jnp.uint8)
+  else:
+    past_NxPxB = memory.past_NxPxB
+    # Matches are found anew wherever more is known by now than when the region's own were.
+    num_kept = config.num_echoes if past_NxPxB is None else len(config.echoes)
+    kept_NxExQxW = memory.echo_NxExQxW[:, :num_kept]
+    blocks = child_echoes(kept_NxExQxW, region.halo, corners_C, grid.patch)
+  past_CxPxB = None
+  if past_NxPxB is not None:
+    blocks += matches(known_NxPxW, past_NxPxB, region.col_N, corners_C, grid.patch, config)
+    if t > 1 and p == config.codec.num_pitches:
+      size = (p, past_NxPxB.shape[2] - region.size[1] + t)
+      past_CxPxB = patches.cut(past_NxPxB, *corners_C, size)
+  return jnp.stack(blocks, axis=1), past_CxPxB
+
+
+def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig):
+  """Notes below each patch, at its own steps, equal to an echo's and different, (N, E, L, 2).
+
+  Counted within the largest region of just these steps; what is unknown does not count.
+  """
+  below_NxExLx2 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 2), jnp.int32)
+  if region.memory is None:
+    return below_NxExLx2
+  if grid.cols == 1:
+    below_NxExLx2 += region.memory.below_NxEx2[:, :, None]
+  if grid.rows > 1:
+    here_NxPxT = region.inner(seen_NxQxW)
+    below_NxExLx2 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
+  return below_NxExLx2
