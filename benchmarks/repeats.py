@@ -12,7 +12,6 @@ python -m benchmarks.repeats --data=data/pop909
 from collections import Counter
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
 from benchmarks import setting
@@ -22,9 +21,7 @@ from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 
-_STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt', lower_bound=64)
-_SPLIT = flags.DEFINE_enum('split', 'train', ['train', 'valid'], 'songs to look at')
-STEPS_PER_BAR = 16
+NUM_STEPS, STEPS_PER_BAR = 512, 16
 AGES = 4, 8, 16
 MOST_EQUAL, MOST_DIFFERENT = 5, 3
 
@@ -76,11 +73,11 @@ def comes_again(notes_BxSxP: np.ndarray, lag: int, share_B: np.ndarray) -> np.nd
 def main(_):
   config = bars_small.get_config()
   codec = build_model(config.model).codec
-  songs = read_songs(setting.DATA.value, _SPLIT.value, config.data.in_c)
+  songs = read_songs(setting.DATA.value, 'train', config.data.in_c)
   songs = [song for song in songs if song.steps_per_bar == STEPS_PER_BAR]
   by_age, num_bars, num_begins, num_of_ages = Counter(), 0, 0, 0
   counts = dict.fromkeys(AGES, 0)
-  for crop in tqdm(pipeline.windows(songs, codec, _STEPS.value, 0, ()), unit='excerpt'):
+  for crop in tqdm(pipeline.windows(songs, codec, NUM_STEPS, 0, ()), unit='excerpt'):
     if not crop.valid_T.all():
       continue
     tokens_TxP = np.asarray(crop.tokens_PxT).T
@@ -97,7 +94,7 @@ def main(_):
       counts[age] += comes_again(notes_BxSxP, age, share_LxB[age - 1])
   again = {age: np.round(x[1] / np.maximum(x[0], 1), 3).tolist() for age, x in counts.items()}
   setting.report(
-    benchmark='repeats', split=_SPLIT.value, bars=num_bars, begins=num_begins,
+    benchmark='repeats', bars=num_bars, begins=num_begins,
     bars_back={lag: round(n / max(num_begins, 1), 3) for lag, n in by_age.most_common(12)},
     one_of_the_ages=round(num_of_ages / max(num_begins, 1), 3), comes_again=again,
   )  # fmt: skip
