@@ -20,10 +20,12 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
+from fractaljax.model.trust import MOST_DIFFERENT, MOST_EQUAL
 
 NUM_STEPS, STEPS_PER_BAR = 512, 16
 AGES = 4, 8, 16
-MOST_EQUAL, MOST_DIFFERENT = 5, 3
+# What a bar has in common with one that it repeats, at least; and one that is unlike has less than.
+REPEAT, UNLIKE = 0.5, 0.25
 
 
 def equal_share(notes_BxC: np.ndarray, lag: int) -> np.ndarray:
@@ -45,19 +47,20 @@ def begins(share_LxB: np.ndarray) -> list[set[int]]:
   `share_LxB` has the `equal_share` of each lag from 1.
   """
   before_LxB = np.pad(share_LxB, ((0, 0), (1, 0)))[:, :-1]
-  goes_on_B = ((share_LxB >= 0.5) & (before_LxB >= 0.25)).any(axis=0)
-  is_first_LxB = (share_LxB >= 0.5) & ~goes_on_B
+  repeats_LxB = share_LxB >= REPEAT
+  goes_on_B = (repeats_LxB & (before_LxB >= UNLIKE)).any(axis=0)
+  is_first_LxB = repeats_LxB & ~goes_on_B
   return [set((np.flatnonzero(is_first_L) + 1).tolist()) for is_first_L in is_first_LxB.T]
 
 
 def comes_again(notes_BxSxP: np.ndarray, lag: int, share_B: np.ndarray) -> np.ndarray:
   """Notes of an echo that come again, and all of them, by the notes of the bar until then.
 
-  In the order of time and then of pitch, in the bars after those with `share_B` below a quarter.
+  In the order of time and then of pitch, in the bars after those that `share_B` says are unlike.
   Counts at [0: all, 1: those that come again, equal, different].
   """
   counts = np.zeros((2, MOST_EQUAL + 1, MOST_DIFFERENT + 1), int)
-  for bar in np.flatnonzero(share_B[:-1] < 0.25) + 1:
+  for bar in np.flatnonzero(share_B[:-1] < UNLIKE) + 1:
     if bar <= lag:
       continue
     now_C, then_C = notes_BxSxP[bar].ravel(), notes_BxSxP[bar - lag].ravel()
@@ -84,8 +87,7 @@ def main(_):
     notes_TxP = np.where(codec.is_note(tokens_TxP), tokens_TxP, 0)
     notes_BxSxP = notes_TxP.reshape(-1, STEPS_PER_BAR, notes_TxP.shape[1])
     notes_BxC = notes_BxSxP.reshape(len(notes_BxSxP), -1)
-    lags = range(1, len(notes_BxC))
-    share_LxB = np.stack([equal_share(notes_BxC, lag) for lag in lags])
+    share_LxB = np.stack([equal_share(notes_BxC, lag) for lag in range(1, len(notes_BxC))])
     first = [found for found in begins(share_LxB) if found]
     num_bars, num_begins = num_bars + len(notes_BxC), num_begins + len(first)
     by_age.update(lag for found in first for lag in found)

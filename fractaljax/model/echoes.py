@@ -28,6 +28,11 @@ def core(echo_NxExQxW, halo: int, num_steps: int):
   return echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, before : before + num_steps]
 
 
+def halo_of(echo_NxExQxW, halo: int):
+  """The cells of echoes that lie before their regions as the halo does, (N, E, P, H)."""
+  return echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
+
+
 def first_echoes(roll_NxPxW, halo: int, corners_C, patch: tuple[int, int], config: ModelConfig):
   """The echoes of fixed age of patches of whole rolls, a list of C blocks for each.
 

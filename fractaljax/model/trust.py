@@ -8,7 +8,7 @@ begun shows in the second while the first still says that nothing is alike.
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model.echoes import ECHO_PITCHES
+from fractaljax.model.echoes import halo_of
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
@@ -39,8 +39,7 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
     equal in velocity too, and tell a passage that was copied from one that resembles it. A region
     without any, here and there, has its parent's.
   """
-  halo = before_NxPxH.shape[2]
-  then_NxExPxH = echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
+  then_NxExPxH = halo_of(echo_NxExQxW, before_NxPxH.shape[2])
   here_Nx1xPxH = before_NxPxH[:, None]
   sounds_here, sounds_then = (
     is_sounding(x, codec.num_values) for x in (here_Nx1xPxH, then_NxExPxH)
@@ -64,7 +63,7 @@ def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
     codec: of the tokens.
   """
   halo = before_NxPxH.shape[2]
-  then_NxExPxH = echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
+  then_NxExPxH = halo_of(echo_NxExQxW, halo)
   is_last_NxH = np.arange(halo, 0, -1) <= num_steps_N[:, None]
   cells_NxEx2xPxH = _equal_and_different(before_NxPxH, then_NxExPxH, codec)
   return (cells_NxEx2xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
