@@ -1,15 +1,18 @@
-"""How songs begin to repeat a bar note for note: what an echo can tell, and when.
+"""How songs begin to repeat a bar: what an echo can tell, and when.
 
-Of excerpts of 512 steps of the training songs. A repeat begins in a bar with half of its notes or
-more equal to those of an earlier bar, in velocity too, where fewer than a quarter of those before
-the two are. Prints how far back these bars are, in bars, and for echoes of some ages how often the
-next note of the echo comes again, in bars where the ones before were unlike, by how many notes of
-the bar until then were equal, and how many were different.
+Of excerpts of 512 steps of the training songs. A repeat begins in a bar of which half of the notes
+or more come again, at their step and pitch, from an earlier bar, where fewer than a quarter of
+those before the two do. Prints how far back these bars are, in bars, and in which share of them
+most notes have new velocities: they are played once more, not copied. And for echoes of some ages,
+in bars after ones that were unlike: how often the next note of the echo comes again, by how many
+notes of the bar until then did, and how many are different; and how often it does so with the same
+velocity, by how many of the notes that came again had that, and how many had not.
 
 python -m benchmarks.repeats --data=data/pop909
 """
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -20,31 +23,30 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
-from fractaljax.model.trust import MOST_DIFFERENT, MOST_EQUAL
+from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_SIMILAR
 
 NUM_STEPS, STEPS_PER_BAR = 512, 16
 AGES = 4, 8, 16
-# What a bar has in common with one that it repeats, at least; and one that is unlike has less than.
+# What a bar has in common with one that it repeats, at least; one that is unlike has less than.
 REPEAT, UNLIKE = 0.5, 0.25
 
 
-def equal_share(notes_BxC: np.ndarray, lag: int) -> np.ndarray:
-  """Of each bar and the one `lag` before it, the share of their notes that are equal, (B,).
+def shared(notes_BxC: np.ndarray, lag: int) -> np.ndarray:
+  """Of each bar and the one `lag` before it, the share of their notes that both have, (B,).
 
   Args:
     notes_BxC: tokens of the cells of each bar, 0 where no note begins.
     lag: in bars; the first bars, which have none so far before them, get 0.
   """
-  now_BxC, then_BxC = notes_BxC[lag:], notes_BxC[: len(notes_BxC) - lag]
-  equal_B = ((now_BxC == then_BxC) & (now_BxC > 0)).sum(axis=1)
-  either_B = ((now_BxC > 0) | (then_BxC > 0)).sum(axis=1)
-  return np.concatenate([np.zeros(lag), equal_B / np.maximum(either_B, 1)])
+  now_BxC, then_BxC = notes_BxC[lag:] > 0, notes_BxC[: len(notes_BxC) - lag] > 0
+  both_B, either_B = (now_BxC & then_BxC).sum(axis=1), (now_BxC | then_BxC).sum(axis=1)
+  return np.concatenate([np.zeros(lag), both_B / np.maximum(either_B, 1)])
 
 
 def begins(share_LxB: np.ndarray) -> list[set[int]]:
   """Of each bar the lags at which it begins a repeat; none where it goes on with one.
 
-  `share_LxB` has the `equal_share` of each lag from 1.
+  `share_LxB` has what is `shared` at each lag from 1.
   """
   before_LxB = np.pad(share_LxB, ((0, 0), (1, 0)))[:, :-1]
   repeats_LxB = share_LxB >= REPEAT
@@ -53,24 +55,62 @@ def begins(share_LxB: np.ndarray) -> list[set[int]]:
   return [set((np.flatnonzero(is_first_L) + 1).tolist()) for is_first_L in is_first_LxB.T]
 
 
-def comes_again(notes_BxSxP: np.ndarray, lag: int, share_B: np.ndarray) -> np.ndarray:
-  """Notes of an echo that come again, and all of them, by the notes of the bar until then.
+def is_played_anew(notes_BxC: np.ndarray, bar: int, lag: int) -> bool:
+  """Whether most of the notes that a bar shares with the one `lag` before have new velocities."""
+  now_C, then_C = notes_BxC[bar], notes_BxC[bar - lag]
+  is_both_C = (now_C > 0) & (then_C > 0)
+  return (now_C != then_C)[is_both_C].mean() > 0.5
 
-  In the order of time and then of pitch, in the bars after those that `share_B` says are unlike.
-  Counts at [0: all, 1: those that come again, equal, different].
+
+class Counts(NamedTuple):
+  """Notes of an echo at [0: all, 1: those that do].
+
+  Attributes:
+    again: that come again, by notes of the bar until then that did, and that are different.
+    velocity: of these, with the same velocity, by notes that had it, and that had another.
   """
-  counts = np.zeros((2, MOST_EQUAL + 1, MOST_DIFFERENT + 1), int)
+
+  again: np.ndarray
+  velocity: np.ndarray
+
+
+def no_counts() -> Counts:
+  return Counts(
+    np.zeros((2, MOST_AGAIN + 1, MOST_DIFFERENT + 1), int),
+    np.zeros((2, MOST_EQUAL + 1, MOST_SIMILAR + 1), int),
+  )
+
+
+def comes_again(notes_BxSxP: np.ndarray, lag: int, share_B: np.ndarray) -> Counts:
+  """What becomes of the notes of an echo, in the order of time and then of pitch.
+
+  In the bars after those that `share_B` says are unlike.
+  """
+  counts = no_counts()
   for bar in np.flatnonzero(share_B[:-1] < UNLIKE) + 1:
     if bar <= lag:
       continue
     now_C, then_C = notes_BxSxP[bar].ravel(), notes_BxSxP[bar - lag].ravel()
     is_either_C = (now_C > 0) | (then_C > 0)
-    is_equal_N, is_echo_N = (now_C == then_C)[is_either_C], (then_C > 0)[is_either_C]
-    equal_N, different_N = (np.cumsum(x_N) - x_N for x_N in (is_equal_N, ~is_equal_N))
-    place_N = np.minimum(equal_N, MOST_EQUAL), np.minimum(different_N, MOST_DIFFERENT)
-    np.add.at(counts[0], place_N, is_echo_N)
-    np.add.at(counts[1], place_N, is_echo_N & is_equal_N)
+    now_N, then_N = now_C[is_either_C], then_C[is_either_C]
+    again_N, equal_N = (now_N > 0) & (then_N > 0), now_N == then_N
+    place_N = (until(again_N, MOST_AGAIN), until(~again_N, MOST_DIFFERENT))
+    np.add.at(counts.again[0], place_N, then_N > 0)
+    np.add.at(counts.again[1], place_N, again_N)
+    place_N = (until(equal_N, MOST_EQUAL), until(again_N & ~equal_N, MOST_SIMILAR))
+    np.add.at(counts.velocity[0], place_N, again_N)
+    np.add.at(counts.velocity[1], place_N, equal_N)
   return counts
+
+
+def until(is_N: np.ndarray, most: int) -> np.ndarray:
+  """How many there are before each, `most` at most."""
+  return np.minimum(np.cumsum(is_N) - is_N, most)
+
+
+def shares(counts_2xAxB: np.ndarray) -> list[list[float]]:
+  """Those that do, of all."""
+  return np.round(counts_2xAxB[1] / np.maximum(counts_2xAxB[0], 1), 3).tolist()
 
 
 def main(_):
@@ -78,8 +118,8 @@ def main(_):
   codec = build_model(config.model).codec
   songs = read_songs(setting.DATA.value, 'train', config.data.in_c)
   songs = [song for song in songs if song.steps_per_bar == STEPS_PER_BAR]
-  by_age, num_bars, num_begins, num_of_ages = Counter(), 0, 0, 0
-  counts = dict.fromkeys(AGES, 0)
+  by_age, num_bars, num_begins, num_of_ages, num_anew = Counter(), 0, 0, 0, 0
+  counts = dict.fromkeys(AGES, no_counts())
   for crop in tqdm(pipeline.windows(songs, codec, NUM_STEPS, 0, ()), unit='excerpt'):
     if not crop.valid_T.all():
       continue
@@ -87,18 +127,24 @@ def main(_):
     notes_TxP = np.where(codec.is_note(tokens_TxP), tokens_TxP, 0)
     notes_BxSxP = notes_TxP.reshape(-1, STEPS_PER_BAR, notes_TxP.shape[1])
     notes_BxC = notes_BxSxP.reshape(len(notes_BxSxP), -1)
-    share_LxB = np.stack([equal_share(notes_BxC, lag) for lag in range(1, len(notes_BxC))])
-    first = [found for found in begins(share_LxB) if found]
+    share_LxB = np.stack([shared(notes_BxC, lag) for lag in range(1, len(notes_BxC))])
+    first = {bar: found for bar, found in enumerate(begins(share_LxB)) if found}
     num_bars, num_begins = num_bars + len(notes_BxC), num_begins + len(first)
-    by_age.update(lag for found in first for lag in found)
-    num_of_ages += sum(not found.isdisjoint(AGES) for found in first)
+    by_age.update(lag for found in first.values() for lag in found)
+    num_of_ages += sum(not found.isdisjoint(AGES) for found in first.values())
+    num_anew += sum(
+      all(is_played_anew(notes_BxC, bar, lag) for lag in found) for bar, found in first.items()
+    )
     for age in AGES:
-      counts[age] += comes_again(notes_BxSxP, age, share_LxB[age - 1])
-  again = {age: np.round(x[1] / np.maximum(x[0], 1), 3).tolist() for age, x in counts.items()}
+      more = comes_again(notes_BxSxP, age, share_LxB[age - 1])
+      counts[age] = Counts(*(x + y for x, y in zip(counts[age], more, strict=True)))
   setting.report(
     benchmark='repeats', bars=num_bars, begins=num_begins,
     bars_back={lag: round(n / max(num_begins, 1), 3) for lag, n in by_age.most_common(12)},
-    one_of_the_ages=round(num_of_ages / max(num_begins, 1), 3), comes_again=again,
+    one_of_the_ages=round(num_of_ages / max(num_begins, 1), 3),
+    played_anew=round(num_anew / max(num_begins, 1), 3),
+    comes_again={age: shares(x.again) for age, x in counts.items()},
+    with_its_velocity={age: shares(x.velocity) for age, x in counts.items()},
   )  # fmt: skip
 
 

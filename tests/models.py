@@ -124,8 +124,8 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     memory = Memory(
       jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32),
       jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32),
-      jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 2)), jnp.int32),
-      jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 2)), jnp.int32),
+      jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 3)), jnp.int32),
+      jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
   return Region(

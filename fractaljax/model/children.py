@@ -59,14 +59,14 @@ def _memory(
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if p == codec.num_pitches:
     num_steps_C = (region.col_N[n_C] + col_C) % config.levels[0].patch[1]
-    so_far_CxEx2 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
+    so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
   elif parent is not None:
-    so_far_CxEx2 = parent.so_far_NxEx2[n_C]
+    so_far_CxEx3 = parent.so_far_NxEx3[n_C]
   else:
-    so_far_CxEx2 = jnp.zeros((*trust_CxE.shape, 2), jnp.int32)
-  below_NxExLx2 = notes_below(region, grid, seen_NxQxW, config)
-  below_CxEx2 = below_NxExLx2[n_C, :, flat_C % len(grid)]
-  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx2, below_CxEx2, past_CxPxB)
+    so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
+  below_NxExLx3 = notes_below(region, grid, seen_NxQxW, config)
+  below_CxEx3 = below_NxExLx3[n_C, :, flat_C % len(grid)]
+  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx3, below_CxEx3, past_CxPxB)
 
 
 def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConfig):
@@ -96,16 +96,16 @@ def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConf
 
 
 def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig):
-  """Notes below each patch, at its own steps, equal to an echo's and different, (N, E, L, 2).
+  """Notes below each patch, at its own steps, equal to an echo's, similar, different: (N, E, L, 3).
 
   Counted within the largest region of just these steps; what is unknown does not count.
   """
-  below_NxExLx2 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 2), jnp.int32)
+  below_NxExLx3 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 3), jnp.int32)
   if region.memory is None:
-    return below_NxExLx2
+    return below_NxExLx3
   if grid.cols == 1:
-    below_NxExLx2 += region.memory.below_NxEx2[:, :, None]
+    below_NxExLx3 += region.memory.below_NxEx3[:, :, None]
   if grid.rows > 1:
     here_NxPxT = region.inner(seen_NxQxW)
-    below_NxExLx2 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
-  return below_NxExLx2
+    below_NxExLx3 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
+  return below_NxExLx3

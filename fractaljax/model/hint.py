@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.patches import Grid
-from fractaljax.model.region import Region
+from fractaljax.model.memory import Memory
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
 from fractaljax.music.codec import NUM_KINDS
 
@@ -27,30 +26,29 @@ class Hint(nn.Module):
   is_last: bool
 
   @nn.compact
-  def __call__(self, region: Region, below_NxExLx2, grid: Grid):
-    """Logits for all patches: of gates (N, L, 1), of values (N, L, V).
+  def __call__(self, memory: Memory, there_NxExLxpxt, below_NxExLx3):
+    """Logits for some patches of regions: of gates (N, L, 1), of values (N, L, V).
 
-    `below_NxExLx2` are the notes below each, see `fractaljax.model.children.notes_below`.
+    Args:
+      memory: of the regions.
+      there_NxExLxpxt: what their echoes have at the patches' own cells.
+      below_NxExLx3: notes below the patches, see `fractaljax.model.children.notes_below`.
     """
-    codec = self.config.codec
-    memory = region.memory
-    num, num_echoes = memory.trust_NxE.shape
+    codec, num_echoes = self.config.codec, self.config.num_echoes
     # Silence, a note that goes on, an onset; and the very token that is there.
     num_out = NUM_KINDS if self.is_last else 1
     table_IxG = self.param(
       'embedding', nn.initializers.zeros, (num_echoes * NUM_ROWS * NUM_KINDS, num_out)
     )
-    there_MxLxpxt = grid.split(region.there_NxExPxT.reshape(num * num_echoes, *region.size))
     # Of a patch of several cells, the most that any of them holds.
-    kind_MxL = jnp.asarray(codec.kinds())[there_MxLxpxt].max(axis=(2, 3))
-    kind_NxExL = kind_MxL.reshape(num, num_echoes, -1)
-    row_NxExLx3 = rows_by_echo(
-      memory.trust_NxE[..., None], memory.so_far_NxEx2[:, :, None], below_NxExLx2
+    kind_NxExL = jnp.asarray(codec.kinds())[there_NxExLxpxt].max(axis=(3, 4))
+    row_NxExLx4 = rows_by_echo(
+      memory.trust_NxE[..., None], memory.so_far_NxEx3[:, :, None], below_NxExLx3
     )
-    row_NxExLx3 = NUM_KINDS * row_NxExLx3 + kind_NxExL[..., None]
-    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx3, axis=0).sum(axis=3)
+    row_NxExLx4 = NUM_KINDS * row_NxExLx4 + kind_NxExL[..., None]
+    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx4, axis=0).sum(axis=3)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)
     of_kind_NxLxV = hint_NxExLxG.sum(axis=1)[..., codec.kinds()[: codec.num_values] - 1]
-    same_NxExLxV = jax.nn.one_hot(there_MxLxpxt.reshape(num, num_echoes, -1), codec.num_values)
+    same_NxExLxV = jax.nn.one_hot(there_NxExLxpxt[..., 0, 0], codec.num_values)
     return of_kind_NxLxV + (hint_NxExLxG[..., -1:] * same_NxExLxV).sum(axis=1)

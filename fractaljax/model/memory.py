@@ -11,9 +11,10 @@ class Memory:
   Attributes:
     echo_NxExQxW: what was there before, see `fractaljax.model.echoes`.
     trust_NxE: how far each goes on as what the region repeats, ids, see `fractaljax.model.trust`.
-    so_far_NxEx2: notes of all pitches that are equal to those of each echo, and that differ, at the
-      steps from the beginning of the first level's patch, the bar, to the region's.
-    below_NxEx2: the same of the notes below the region, at its own steps, see
+    so_far_NxEx3: notes of all pitches that are equal to those of each echo, similar (equal but for
+      the velocity) and different, at the steps from the beginning of the first level's patch, the
+      bar, to the region's.
+    below_NxEx3: the same of the notes below the region, at its own steps, see
       `fractaljax.model.children.notes_below`.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
       `outside` before the roll; None where its patches find no matches of their own.
@@ -21,6 +22,6 @@ class Memory:
 
   echo_NxExQxW: jax.Array
   trust_NxE: jax.Array
-  so_far_NxEx2: jax.Array
-  below_NxEx2: jax.Array
+  so_far_NxEx3: jax.Array
+  below_NxEx3: jax.Array
   past_NxPxB: jax.Array | None

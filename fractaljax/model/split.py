@@ -141,14 +141,11 @@ class Split(nn.Module):
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
 
-    def here(x_NxLx):
-      return jax.lax.dynamic_slice_in_dim(x_NxLx, i, 1, axis=1)
-
     canvas_NxQxW = region.canvas_NxQxW
-    x_Nx1xD = here(place_NxLxD) + self.content_at(canvas_NxQxW, grid, i)
+    x_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
+    x_Nx1xD += self.content_at(canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
-    hint_Nx1xV = jax.tree.map(here, self.hints(region, canvas_NxQxW, grid))
-    return y_Nx1xD, self.logits(y_Nx1xD, hint_Nx1xV), cache
+    return y_Nx1xD, self.logits(y_Nx1xD, self.hints(region, canvas_NxQxW, grid, i)), cache
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
@@ -167,18 +164,29 @@ class Split(nn.Module):
     if self.echo is not None:
       place_NxRxCxD += self.echo(self.echoes(region, grid))
       memory = region.memory
-      row_NxEx3 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx2, memory.below_NxEx2)
-      place_NxRxCxD += self.trust(row_NxEx3).sum(axis=(1, 2))[:, None, None]
+      row_NxEx4 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx3, memory.below_NxEx3)
+      place_NxRxCxD += self.trust(row_NxEx4).sum(axis=(1, 2))[:, None, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
 
-  def hints(self, region: Region, seen_NxQxW, grid: Grid):
-    """Logits of the echoes alone, (N, L, V), see `Hint`; None without echoes or decisions."""
+  def hints(self, region: Region, seen_NxQxW, grid: Grid, i=None):
+    """Logits of the echoes alone, see `Hint`; None without echoes or decisions.
+
+    For all patches, (N, L, V); or for patch `i` alone, (N, 1, V).
+    """
     if self.hint is None:
       return None
-    below_NxExLx2 = notes_below(region, grid, seen_NxQxW, self.config)
-    return self.hint(region, below_NxExLx2, grid)
+    there_MxPxT = region.there_NxExPxT.reshape(-1, *region.size)
+    there_NxExLxpxt = grid.split(there_MxPxT).reshape(
+      -1, self.config.num_echoes, len(grid), *grid.patch
+    )
+    below_NxExLx3 = notes_below(region, grid, seen_NxQxW, self.config)
+    if i is not None:
+      there_NxExLxpxt, below_NxExLx3 = (
+        jax.lax.dynamic_slice_in_dim(x, i, 1, axis=2) for x in (there_NxExLxpxt, below_NxExLx3)
+      )
+    return self.hint(region.memory, there_NxExLxpxt, below_NxExLx3)
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""

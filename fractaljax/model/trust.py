@@ -1,8 +1,9 @@
 """Trust: how far an echo can be expected to go on as what its region repeats.
 
 Three things say so: how alike the steps before both are (`trust`), which notes of the bar came
-again until now (`count_so_far`), and which of the same step, below (`count_below`). That a copy has
-begun shows in the second while the first still says that nothing is alike.
+again until now (`count_so_far`), and which of the same step, below (`count_below`). That a repeat
+has begun shows in the second while the first still says that nothing is alike. Notes come again as
+they were, or with another velocity: that tells a copy from what is played once more.
 """
 
 import jax.numpy as jnp
@@ -15,12 +16,15 @@ from fractaljax.music.codec import Codec
 
 NUM_LIKENESSES = 10
 NUM_TRUSTS = NUM_LIKENESSES**2
-# Of the notes below: there are none; one, two, more, all of them equal; all different; both.
+# Of the notes below: there are none; one, two, more, all of which came again; none did; some did.
 NUM_CHORDS = 6
-# Of the notes of the bar, how many are equal and how many are different, up to so many.
-MOST_EQUAL, MOST_DIFFERENT = 5, 3
-NUM_BARS = (MOST_EQUAL + 1) * (MOST_DIFFERENT + 1)
-NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_BARS)
+# Of the notes of the bar, how many came again and how many are different, up to so many.
+MOST_AGAIN, MOST_DIFFERENT = 6, 4
+NUM_BARS = (MOST_AGAIN + 1) * (MOST_DIFFERENT + 1)
+# And of those that came again, how many with the same velocity and how many with another.
+MOST_EQUAL, MOST_SIMILAR = 5, 3
+NUM_VELOCITIES = (MOST_EQUAL + 1) * (MOST_SIMILAR + 1)
+NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_BARS + NUM_VELOCITIES)
 
 
 def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
@@ -54,7 +58,7 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
 
 
 def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
-  """Notes of the last steps that are equal to an echo's and that differ, (N, E, 2).
+  """Notes of the last steps that are equal to an echo's, similar or different, (N, E, 3).
 
   Args:
     before_NxPxH: the halo of each region's own pitches.
@@ -65,12 +69,12 @@ def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
   halo = before_NxPxH.shape[2]
   then_NxExPxH = halo_of(echo_NxExQxW, halo)
   is_last_NxH = np.arange(halo, 0, -1) <= num_steps_N[:, None]
-  cells_NxEx2xPxH = _equal_and_different(before_NxPxH, then_NxExPxH, codec)
-  return (cells_NxEx2xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
+  cells_NxEx3xPxH = _compared(before_NxPxH, then_NxExPxH, codec)
+  return (cells_NxEx3xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
 
 
 def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
-  """Notes below each patch, at its own steps, that are equal to an echo's and that differ.
+  """Notes below each patch, at its own steps, equal to an echo's, similar or different.
 
   Args:
     here_NxPxT: the region's tokens. Of each patch only those of the rows below it are read.
@@ -79,48 +83,64 @@ def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
     codec: of the tokens.
 
   Returns:
-    (N, E, L, 2), counts.
+    (N, E, L, 3), counts.
   """
   (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
-  cells_NxEx2xPxT = _equal_and_different(here_NxPxT, then_NxExPxT, codec)
-  num_MxRxC = cells_NxEx2xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
+  cells_NxEx3xPxT = _compared(here_NxPxT, then_NxExPxT, codec)
+  num_MxRxC = cells_NxEx3xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
   below_MxRxC = jnp.cumsum(num_MxRxC, axis=1) - num_MxRxC
   below_MxL = grid.to_scan(below_MxRxC)
-  return below_MxL.reshape(num, num_echoes, 2, -1).swapaxes(2, 3)
+  return below_MxL.reshape(num, num_echoes, 3, -1).swapaxes(2, 3)
 
 
-def _equal_and_different(here_NxPxT, then_NxExPxT, codec: Codec):
-  """Notes that are equal here and then, in velocity too; and others, (N, E, 2, P, T).
+def _compared(here_NxPxT, then_NxExPxT, codec: Codec):
+  """Notes equal here and then; similar, but for the velocity; different: (N, E, 3, P, T).
 
-  Cells that are unknown here are neither.
+  Cells that are unknown here are none of these.
   """
   here_Nx1xPxT = here_NxPxT[:, None]
   note_here, note_then = codec.is_note(here_Nx1xPxT), codec.is_note(then_NxExPxT)
-  equal_NxExPxT = note_here & (here_Nx1xPxT == then_NxExPxT)
-  is_known_Nx1xPxT = here_Nx1xPxT != codec.unknown
-  differs_NxExPxT = (note_here | note_then) & ~equal_NxExPxT & is_known_Nx1xPxT
-  return jnp.stack([equal_NxExPxT, differs_NxExPxT], axis=2)
+  again_NxExPxT, alike_NxExPxT = note_here & note_then, here_Nx1xPxT == then_NxExPxT
+  differs_NxExPxT = (note_here ^ note_then) & (here_Nx1xPxT != codec.unknown)
+  each = again_NxExPxT & alike_NxExPxT, again_NxExPxT & ~alike_NxExPxT, differs_NxExPxT
+  return jnp.stack(each, axis=2)
 
 
-def rows_by_echo(trust_NxEx, so_far_NxEx2, below_NxEx2):
-  """Three rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 3).
+def rows_by_echo(trust_NxEx, so_far_NxEx3, below_NxEx3):
+  """Four rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 4).
 
-  By trust; by the equal notes in it and the notes below; by these and the notes of the bar so far,
-  those below among them.
+  By trust; by what sounds alike in it and the notes below; by that and the notes of the bar so far,
+  those below among them; by the equal notes in it and the velocities of those that came again.
   """
-  notes_NxEx = trust_NxEx % NUM_LIKENESSES
-  equal_NxEx, different_NxEx = below_NxEx2[..., 0], below_NxEx2[..., 1]
-  chord_NxEx = jnp.minimum(equal_NxEx, NUM_CHORDS - 3)
-  broken_NxEx = jnp.where(equal_NxEx > 0, NUM_CHORDS - 1, NUM_CHORDS - 2)
+  sounds_NxEx, notes_NxEx = trust_NxEx // NUM_LIKENESSES, trust_NxEx % NUM_LIKENESSES
+  again_NxEx, different_NxEx = _again(below_NxEx3), below_NxEx3[..., 2]
+  chord_NxEx = jnp.minimum(again_NxEx, NUM_CHORDS - 3)
+  broken_NxEx = jnp.where(again_NxEx > 0, NUM_CHORDS - 1, NUM_CHORDS - 2)
   chord_NxEx = jnp.where(different_NxEx > 0, broken_NxEx, chord_NxEx)
-  bar_NxEx2 = jnp.minimum(so_far_NxEx2 + below_NxEx2, np.array([MOST_EQUAL, MOST_DIFFERENT]))
-  bar_NxEx = bar_NxEx2 @ np.array([MOST_DIFFERENT + 1, 1])
-  by_chord_NxEx = NUM_TRUSTS + notes_NxEx * NUM_CHORDS + chord_NxEx
-  by_bar_NxEx = NUM_TRUSTS + NUM_LIKENESSES * NUM_CHORDS + notes_NxEx * NUM_BARS + bar_NxEx
-  trust_NxEx = jnp.broadcast_to(trust_NxEx, chord_NxEx.shape)
-  row_NxEx3 = jnp.stack([trust_NxEx, by_chord_NxEx, by_bar_NxEx], axis=-1)
-  num_echoes, ones = row_NxEx3.shape[1], [1] * (row_NxEx3.ndim - 2)
-  return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx3
+  bar_NxEx3 = so_far_NxEx3 + below_NxEx3
+  bar_NxEx = _pair(_again(bar_NxEx3), MOST_AGAIN, bar_NxEx3[..., 2], MOST_DIFFERENT)
+  velocity_NxEx = _pair(bar_NxEx3[..., 0], MOST_EQUAL, bar_NxEx3[..., 1], MOST_SIMILAR)
+  first, each = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, bar_NxEx.shape)]
+  for likeness_NxEx, num, x_NxEx in (
+    (sounds_NxEx, NUM_CHORDS, chord_NxEx),
+    (sounds_NxEx, NUM_BARS, bar_NxEx),
+    (notes_NxEx, NUM_VELOCITIES, velocity_NxEx),
+  ):
+    each.append(first + likeness_NxEx * num + x_NxEx)
+    first += NUM_LIKENESSES * num
+  row_NxEx4 = jnp.stack(each, axis=-1)
+  num_echoes, ones = row_NxEx4.shape[1], [1] * (row_NxEx4.ndim - 2)
+  return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx4
+
+
+def _again(count_x3):
+  """Notes that came again, with any velocity."""
+  return count_x3[..., 0] + count_x3[..., 1]
+
+
+def _pair(one_x, most_one: int, other_x, most_other: int):
+  """One number for two counts, each up to its most."""
+  return jnp.minimum(one_x, most_one) * (most_other + 1) + jnp.minimum(other_x, most_other)
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):

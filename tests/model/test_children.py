@@ -170,15 +170,16 @@ def test_notes_below_at_the_same_steps_are_counted_by_whether_they_came_again(pa
       for row, col, low in places
       for r, c in zip(grid.row_L, grid.col_L, strict=True)
     ]
-    wanted_CxEx2 = [
-      [
-        equal_and_different(roll_PxT[low:row], col, grid.patch[1], age, config.codec)
-        for age in (5, 10)
-      ]
+    wanted_CxEx3 = [
+      [compared(roll_PxT[low:row], col, grid.patch[1], age, config.codec) for age in (5, 10)]
       for row, col, low in places
     ]
-    np.testing.assert_array_equal(region.memory.below_NxEx2, wanted_CxEx2)
-  assert region.memory.below_NxEx2.any(axis=0).all()
+    np.testing.assert_array_equal(region.memory.below_NxEx3, wanted_CxEx3)
+  assert region.memory.below_NxEx3.any(axis=0).all(axis=0).tolist() == [
+    True,
+    codec == 'onset',
+    True,
+  ]
 
 
 @pytest.mark.parametrize('halo', [2, 3, 6])
@@ -188,29 +189,29 @@ def test_notes_of_the_bar_so_far_are_counted_by_whether_they_came_again(halo):
   roll_PxT = repetitive_roll(5)
   roll_PxT[1, 20:] = config.codec.unknown
   region = first_patches(roll_PxT, config)
-  assert not region.memory.so_far_NxEx2.any()
+  assert not region.memory.so_far_NxEx3.any()
   region, _ = all_children(region, config, config.levels[1])
-  wanted_TxEx2 = np.zeros((24, 2, 2), int)
+  wanted_TxEx3 = np.zeros((24, 2, 3), int)
   for col, (e, age) in itertools.product(range(24), enumerate((5, 10))):
     first = max(col // 4 * 4, col - halo)
-    wanted_TxEx2[col, e] = equal_and_different(roll_PxT, first, col - first, age, config.codec)
-  np.testing.assert_array_equal(region.memory.so_far_NxEx2, wanted_TxEx2)
-  assert (wanted_TxEx2.max(axis=0) > 1).all()
+    wanted_TxEx3[col, e] = compared(roll_PxT, first, col - first, age, config.codec)
+  np.testing.assert_array_equal(region.memory.so_far_NxEx3, wanted_TxEx3)
+  assert (wanted_TxEx3.max(axis=0) > 1).all()
   # The patches of a step know what the step knows.
   region, _ = all_children(region, config, config.levels[2])
-  np.testing.assert_array_equal(region.memory.so_far_NxEx2, np.repeat(wanted_TxEx2, 2, axis=0))
+  np.testing.assert_array_equal(region.memory.so_far_NxEx3, np.repeat(wanted_TxEx3, 2, axis=0))
 
 
-def equal_and_different(roll_RxT, col, num_steps, age, codec):
-  """Notes of these rows and steps that are equal to those so much earlier, and that differ."""
+def compared(roll_RxT, col, num_steps, age, codec):
+  """Notes of these rows and steps equal to those so much earlier, similar, different."""
   now_RxT, then_RxT = (
     np.pad(roll_RxT, ((0, 0), (10, 0)))[:, first : first + num_steps]
     for first in (10 + col, 10 + col - age)
   )
   is_now_RxT, is_then_RxT = (codec.is_note(x) for x in (now_RxT, then_RxT))
-  is_equal_RxT = is_now_RxT & (now_RxT == then_RxT)
-  is_other_RxT = (is_now_RxT | is_then_RxT) & ~is_equal_RxT & (now_RxT != codec.unknown)
-  return is_equal_RxT.sum(), is_other_RxT.sum()
+  is_both_RxT, is_same_RxT = is_now_RxT & is_then_RxT, now_RxT == then_RxT
+  is_other_RxT = (is_now_RxT != is_then_RxT) & (now_RxT != codec.unknown)
+  return [x.sum() for x in (is_both_RxT & is_same_RxT, is_both_RxT & ~is_same_RxT, is_other_RxT)]
 
 
 def in_eighths(roll_PxT, row, col, pitches, steps, first_note):

@@ -70,18 +70,20 @@ def test_each_cell_of_an_echo_reaches_the_patches_it_is_around(index, halo):
 
 
 def random_trust(num, num_echoes):
-  """Ids of trust, notes of the bar so far, and notes below: (N, E), (N, E, 2), (N, E, 2)."""
+  """Ids of trust, notes of the bar so far, and notes below: (N, E), (N, E, 3), (N, E, 3)."""
   rng = np.random.default_rng(0)
   trust_NxE = rng.integers(0, NUM_TRUSTS, (num, num_echoes))
-  return trust_NxE, *(rng.integers(0, 5, (2, num, num_echoes, 2)))
+  return trust_NxE, *(rng.integers(0, 5, (2, num, num_echoes, 3)))
 
 
-def rows_of(trust, so_far_2, below_2):
-  """The three rows of an echo's table that are added."""
-  (equal, different), notes = below_2, trust % 10
-  chord = min(equal, 3) if not different else 5 if equal else 4
-  bar = 4 * min(so_far_2[0] + equal, 5) + min(so_far_2[1] + different, 3)
-  return trust, 100 + 6 * notes + chord, 160 + 24 * notes + bar
+def rows_of(trust, so_far_3, below_3):
+  """The four rows of an echo's table that are added."""
+  (sounds, notes), below, different_below = divmod(trust, 10), sum(below_3[:2]), below_3[2]
+  chord = min(below, 3) if not different_below else 5 if below else 4
+  equal, similar, different = so_far_3 + below_3
+  bar = 5 * min(equal + similar, 6) + min(different, 4)
+  velocity = 4 * min(equal, 5) + min(similar, 3)
+  return trust, 100 + 6 * sounds + chord, 160 + 35 * sounds + bar, 510 + 24 * notes + velocity
 
 
 @pytest.mark.parametrize('echo', [0, 1])
@@ -89,7 +91,7 @@ def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
   region, trusts = equal_regions(config, 2, 300), random_trust(300, 1)
   memory = region.memory
-  names = 'trust_NxE', 'so_far_NxEx2', 'below_NxEx2'
+  names = 'trust_NxE', 'so_far_NxEx3', 'below_NxEx3'
   for name, x_Nx1x in zip(names, trusts, strict=True):
     x_NxEx = getattr(memory, name).at[:, echo].set(x_Nx1x[:, 0])
     memory = memory.replace(**{name: x_NxEx})
@@ -109,19 +111,19 @@ def test_hints_are_entries_of_the_table_by_echo_trust_notes_and_what_is_there(in
   shape = (2, NUM_ROWS, NUM_KINDS, NUM_KINDS if is_last else 1)
   table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
   params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
-  trust_NxE, so_far_NxEx2, below_NxEx2 = random_trust(3, 2)
-  memory = region.memory.replace(trust_NxE=trust_NxE, so_far_NxEx2=so_far_NxEx2)
-  region = region.replace(memory=memory)
-  below_NxExLx2 = below_NxEx2[:, :, None] + np.arange(len(grid))[:, None] // 2
-  hint_NxLxV = Hint(config, is_last).apply({'params': params}, region, below_NxExLx2, grid)
+  trust_NxE, so_far_NxEx3, below_NxEx3 = random_trust(3, 2)
+  memory = region.memory.replace(trust_NxE=trust_NxE, so_far_NxEx3=so_far_NxEx3)
+  below_NxExLx3 = below_NxEx3[:, :, None] + np.arange(len(grid))[:, None] // 2
   kind_V, (pitches, steps) = codec.kinds(), region.size
   echo = memory.echo_NxExQxW[:, :, ECHO_PITCHES : ECHO_PITCHES + pitches, 3 : 3 + steps]
+  there_NxExLxpxt = np.stack([grid.split(echo_ExPxT) for echo_ExPxT in echo])
+  hint = Hint(config, is_last)
+  hint_NxLxV = hint.apply({'params': params}, memory, there_NxExLxpxt, below_NxExLx3)
   wanted_NxLxV = np.zeros_like(hint_NxLxV)
   for n, e in np.ndindex(echo.shape[:2]):
-    there_Lxpxt = np.asarray(grid.split(echo[n, e][None])[0])
-    for i, there_pxt in enumerate(there_Lxpxt):
+    for i, there_pxt in enumerate(there_NxExLxpxt[n, e]):
       kind = kind_V[there_pxt].max()
-      rows = rows_of(trust_NxE[n, e], so_far_NxEx2[n, e], below_NxExLx2[n, e, i])
+      rows = rows_of(trust_NxE[n, e], so_far_NxEx3[n, e], below_NxExLx3[n, e, i])
       entry_G = table_ExUxKxG[e, list(rows), kind].sum(axis=0)
       if is_last:
         token = int(there_pxt[0, 0])
