@@ -5,8 +5,8 @@ or more come again, at their step and pitch, from an earlier bar, where fewer th
 those before the two do. Prints how far back these bars are, in bars, and in which share of them
 most notes have new velocities: they are played once more, not copied. And for echoes of some ages,
 in bars after ones that were unlike: how often the next note of the echo comes again, by how many
-notes of the bar until then did, and how many are different; and how often it does so with the same
-velocity, by how many of the notes that came again had that, and how many had not.
+notes of the bar until then did, and how many are different; and how often one that comes again has
+the same velocity, by how many were equal in it too until then, and how many were not.
 
 python -m benchmarks.repeats --data=data/pop909
 """
@@ -23,7 +23,7 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
-from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_SIMILAR
+from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_UNEQUAL
 
 NUM_STEPS, STEPS_PER_BAR = 512, 16
 AGES = 4, 8, 16
@@ -67,7 +67,7 @@ class Counts(NamedTuple):
 
   Attributes:
     again: that come again, by notes of the bar until then that did, and that are different.
-    velocity: of these, with the same velocity, by notes that had it, and that had another.
+    velocity: of these, with the same velocity, by notes that are equal in it too, and that are not.
   """
 
   again: np.ndarray
@@ -77,7 +77,7 @@ class Counts(NamedTuple):
 def no_counts() -> Counts:
   return Counts(
     np.zeros((2, MOST_AGAIN + 1, MOST_DIFFERENT + 1), int),
-    np.zeros((2, MOST_EQUAL + 1, MOST_SIMILAR + 1), int),
+    np.zeros((2, MOST_EQUAL + 1, MOST_UNEQUAL + 1), int),
   )
 
 
@@ -97,7 +97,7 @@ def comes_again(notes_BxSxP: np.ndarray, lag: int, share_B: np.ndarray) -> Count
     place_N = (until(again_N, MOST_AGAIN), until(~again_N, MOST_DIFFERENT))
     np.add.at(counts.again[0], place_N, then_N > 0)
     np.add.at(counts.again[1], place_N, again_N)
-    place_N = (until(equal_N, MOST_EQUAL), until(again_N & ~equal_N, MOST_SIMILAR))
+    place_N = (until(equal_N, MOST_EQUAL), until(~equal_N, MOST_UNEQUAL))
     np.add.at(counts.velocity[0], place_N, again_N)
     np.add.at(counts.velocity[1], place_N, equal_N)
   return counts

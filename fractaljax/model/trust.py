@@ -17,14 +17,15 @@ from fractaljax.music.codec import Codec
 NUM_LIKENESSES = 10
 NUM_TRUSTS = NUM_LIKENESSES**2
 # Of the notes below: there are none; one, two, more, all of which came again; none did; some did.
-NUM_CHORDS = 6
-# Of the notes of the bar, how many came again and how many are different, up to so many.
+# And whether any has another velocity.
+NUM_CHORDS = 6 * 2
+# Of the notes of the bar, how many are equal and how many are not, up to so many.
+MOST_EQUAL, MOST_UNEQUAL = 5, 3
+NUM_COPIES = (MOST_EQUAL + 1) * (MOST_UNEQUAL + 1)
+# And how many came again, with any velocity, and how many did not.
 MOST_AGAIN, MOST_DIFFERENT = 6, 4
-NUM_BARS = (MOST_AGAIN + 1) * (MOST_DIFFERENT + 1)
-# And of those that came again, how many with the same velocity and how many with another.
-MOST_EQUAL, MOST_SIMILAR = 5, 3
-NUM_VELOCITIES = (MOST_EQUAL + 1) * (MOST_SIMILAR + 1)
-NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_BARS + NUM_VELOCITIES)
+NUM_REPEATS = (MOST_AGAIN + 1) * (MOST_DIFFERENT + 1)
+NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_COPIES + NUM_REPEATS)
 
 
 def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
@@ -109,28 +110,33 @@ def _compared(here_NxPxT, then_NxExPxT, codec: Codec):
 def rows_by_echo(trust_NxEx, so_far_NxEx3, below_NxEx3):
   """Four rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 4).
 
-  By trust; by what sounds alike in it and the notes below; by that and the notes of the bar so far,
-  those below among them; by the equal notes in it and the velocities of those that came again.
+  By trust; by the equal notes in it and the notes below; by these and the notes of the bar so far,
+  those below among them, as they are equal; by what sounds alike and the same, as they come again.
   """
   sounds_NxEx, notes_NxEx = trust_NxEx // NUM_LIKENESSES, trust_NxEx % NUM_LIKENESSES
-  again_NxEx, different_NxEx = _again(below_NxEx3), below_NxEx3[..., 2]
-  chord_NxEx = jnp.minimum(again_NxEx, NUM_CHORDS - 3)
-  broken_NxEx = jnp.where(again_NxEx > 0, NUM_CHORDS - 1, NUM_CHORDS - 2)
-  chord_NxEx = jnp.where(different_NxEx > 0, broken_NxEx, chord_NxEx)
   bar_NxEx3 = so_far_NxEx3 + below_NxEx3
-  bar_NxEx = _pair(_again(bar_NxEx3), MOST_AGAIN, bar_NxEx3[..., 2], MOST_DIFFERENT)
-  velocity_NxEx = _pair(bar_NxEx3[..., 0], MOST_EQUAL, bar_NxEx3[..., 1], MOST_SIMILAR)
-  first, each = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, bar_NxEx.shape)]
+  equal_NxEx, different_NxEx = bar_NxEx3[..., 0], bar_NxEx3[..., 2]
+  copy_NxEx = _pair(equal_NxEx, MOST_EQUAL, bar_NxEx3[..., 1] + different_NxEx, MOST_UNEQUAL)
+  repeat_NxEx = _pair(_again(bar_NxEx3), MOST_AGAIN, different_NxEx, MOST_DIFFERENT)
+  first, each_NxEx = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, copy_NxEx.shape)]
   for likeness_NxEx, num, x_NxEx in (
-    (sounds_NxEx, NUM_CHORDS, chord_NxEx),
-    (sounds_NxEx, NUM_BARS, bar_NxEx),
-    (notes_NxEx, NUM_VELOCITIES, velocity_NxEx),
+    (notes_NxEx, NUM_CHORDS, _chord(below_NxEx3)),
+    (notes_NxEx, NUM_COPIES, copy_NxEx),
+    (sounds_NxEx, NUM_REPEATS, repeat_NxEx),
   ):
-    each.append(first + likeness_NxEx * num + x_NxEx)
+    each_NxEx.append(first + likeness_NxEx * num + x_NxEx)
     first += NUM_LIKENESSES * num
-  row_NxEx4 = jnp.stack(each, axis=-1)
+  row_NxEx4 = jnp.stack(each_NxEx, axis=-1)
   num_echoes, ones = row_NxEx4.shape[1], [1] * (row_NxEx4.ndim - 2)
   return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx4
+
+
+def _chord(below_x3):
+  """The notes below in one of NUM_CHORDS ways."""
+  again_x, similar_x, different_x = _again(below_x3), below_x3[..., 1], below_x3[..., 2]
+  broken_x = jnp.where(again_x > 0, 5, 4)
+  chord_x = jnp.where(different_x > 0, broken_x, jnp.minimum(again_x, 3))
+  return 2 * chord_x + (similar_x > 0)
 
 
 def _again(count_x3):

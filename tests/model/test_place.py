@@ -78,12 +78,13 @@ def random_trust(num, num_echoes):
 
 def rows_of(trust, so_far_3, below_3):
   """The four rows of an echo's table that are added."""
-  (sounds, notes), below, different_below = divmod(trust, 10), sum(below_3[:2]), below_3[2]
-  chord = min(below, 3) if not different_below else 5 if below else 4
+  (sounds, notes), (equal, similar, different) = divmod(trust, 10), below_3
+  again = equal + similar
+  chord = 2 * (min(again, 3) if not different else 5 if again else 4) + (similar > 0)
   equal, similar, different = so_far_3 + below_3
-  bar = 5 * min(equal + similar, 6) + min(different, 4)
-  velocity = 4 * min(equal, 5) + min(similar, 3)
-  return trust, 100 + 6 * sounds + chord, 160 + 35 * sounds + bar, 510 + 24 * notes + velocity
+  copy = 4 * min(equal, 5) + min(similar + different, 3)
+  repeat = 5 * min(equal + similar, 6) + min(different, 4)
+  return trust, 100 + 12 * notes + chord, 220 + 24 * notes + copy, 460 + 35 * sounds + repeat
 
 
 @pytest.mark.parametrize('echo', [0, 1])
