@@ -1,10 +1,11 @@
 """How a model goes on from real songs: whether it repeats what was heard as songs do.
 
-Of every excerpt of the valid songs the first half is given, and the second is sampled at
+Of every excerpt of the valid songs the first steps are given, and the rest is sampled at
 temperature 1. Prints, for each bar of it, how much of the bar is as in the most similar bar before,
 and in those 4 and 8 bars before (Jaccard overlap of the onsets): of [samples, songs]. Where a model
 falls short in the very first bar, the cause is not that it drifts away from songs. And which share
-of the bars begins to repeat a bar before, by half or more, and which goes on with a repeat.
+of the bars begins to repeat a bar before, by half or more, and which goes on with a repeat. Shorter
+excerpts are more of them: for the first three bars, add --steps=304.
 
 python -m benchmarks.continuations --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -20,6 +21,7 @@ from benchmarks import setting
 from fractaljax import command
 from fractaljax.data import pipeline
 from fractaljax.data.reference import read_reference
+from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import Song
@@ -29,7 +31,8 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
-_STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt, 32 bars or so', lower_bound=256)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt', lower_bound=1)
+_KNOWN = flags.DEFINE_integer('known', 256, 'steps of it that are given', lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'excerpts at a time', lower_bound=1)
 STEPS_PER_BAR = 16
 REPEAT = 0.5  # what a bar has in common with one that it repeats, at least
@@ -78,21 +81,27 @@ def by_bar(songs: Sequence[Song], first_bar: int) -> dict[str, list[float]]:
 
 
 def main(_):
+  num_steps = _STEPS.value
+  if num_steps <= _KNOWN.value or _KNOWN.value % STEPS_PER_BAR:
+    raise UserError(
+      f'--known={_KNOWN.value}: must be whole bars of {STEPS_PER_BAR} steps, and fewer than --steps'
+    )
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
-  config, num_steps = trained.model.config, _STEPS.value
+  config = trained.model.config
   config.check_steps(num_steps, '--steps')
   reference = read_reference(setting.DATA.value, trained.config.data.in_c)
   inputs = config.codec, num_steps, config.halo, config.attributes
   songs = [song for song in reference.songs if song.steps_per_bar == STEPS_PER_BAR]
   crops = [crop for crop in pipeline.windows(songs, *inputs) if crop.valid_T.all()]
-  first_bar = num_steps // STEPS_PER_BAR // 2
-  sampled = go_on(trained, crops, first_bar * STEPS_PER_BAR)
+  first_bar = _KNOWN.value // STEPS_PER_BAR
+  sampled = go_on(trained, crops, _KNOWN.value)
   samples, songs = (
     by_bar([Song(config.codec.decode(x_PxT), num_steps) for x_PxT in rolls], first_bar)
     for rolls in (sampled, [crop.tokens_PxT for crop in crops])
   )
   setting.report(
-    benchmark='continuations', step=trained.step, steps=num_steps, excerpts=len(crops),
+    benchmark='continuations', step=trained.step, steps=num_steps, known=_KNOWN.value,
+    excerpts=len(crops),
     **{name: [samples[name], songs[name]] for name in samples},
     means={name: [round(float(np.mean(x[name])), 3) for x in (samples, songs)] for name in samples},
   )  # fmt: skip
