@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.initializers import zeros
 
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
@@ -56,7 +57,8 @@ class Split(nn.Module):
     self.echo = self.hint = None
     if self.index and config.num_echoes:
       self.echo = self.dense(level.width)
-      self.trust = nn.Embed(config.num_echoes * NUM_ROWS, level.width)
+      # Many rows are rare, and should say nothing before they are learned.
+      self.trust = nn.Embed(config.num_echoes * NUM_ROWS, level.width, embedding_init=zeros)
       self.hint = Hint(config, self.is_last) if self.decides else None
     self.cond = self.dense(level.width) if self.index else None
     self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
@@ -73,8 +75,8 @@ class Split(nn.Module):
     self.out = nn.Dense(
       num_out,
       dtype=jnp.float32,
-      kernel_init=nn.initializers.zeros,
-      bias_init=silence_first if self.is_last else nn.initializers.zeros,
+      kernel_init=zeros,
+      bias_init=silence_first if self.is_last else zeros,
     )
 
   def dense(self, width: int, bias: bool = False) -> nn.Dense:
