@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
+from fractaljax.model.blocks import joined, windows
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
@@ -194,7 +195,7 @@ class Split(nn.Module):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""
     features_NxQxWx5 = self.features(seen_NxQxW)
     patches_NxLxpxtx5 = grid.split(region.inner(features_NxQxWx5))
-    x_NxLxD = self.patch(self.joined(patches_NxLxpxtx5, self.patch_row))
+    x_NxLxD = self.patch(joined(patches_NxLxpxtx5, self.patch_row))
     if self.level.causal:
       start_Nx1xD = jnp.broadcast_to(self.start, (x_NxLxD.shape[0], 1, self.level.width))
       x_NxLxD = jnp.concatenate([start_Nx1xD.astype(x_NxLxD.dtype), x_NxLxD[:, :-1]], axis=1)
@@ -214,39 +215,29 @@ class Split(nn.Module):
       return jax.lax.dynamic_slice(canvas_NxQxW, corner, (canvas_NxQxW.shape[0], *size))
 
     before_Nxpxt = cut(jnp.maximum(i - 1, 0), (margin, halo), (p, t))
-    x_NxD = self.patch(self.joined(self.features(before_Nxpxt), self.patch_row))
+    x_NxD = self.patch(joined(self.features(before_Nxpxt), self.patch_row))
     x_NxD = jnp.where(i == 0, self.start.astype(x_NxD.dtype), x_NxD)
     if self.before is not None:
       strip_NxSxH = cut(i, (margin - self.margin, 0), (p + 2 * self.margin, halo))
-      x_NxD += self.before(self.joined(self.features(strip_NxSxH), self.halo_row))
+      x_NxD += self.before(joined(self.features(strip_NxSxH), self.halo_row))
     if self.below is not None:
       chord_NxKxt = cut(i, (margin - self.num_below, halo), (self.num_below, t))
-      x_NxD += self.below(self.joined(self.features(chord_NxKxt), self.patch_row))
+      x_NxD += self.below(joined(self.features(chord_NxKxt), self.patch_row))
     return x_NxD[:, None]
 
   def features(self, tokens):
     """What the model reads of each token: (..., 5)."""
     return jnp.asarray(self.config.codec.features(), self.config.dtype)[tokens]
 
-  def joined(self, cells_xRxSx5, row):
-    """Blocks of R rows by S steps as vectors: each row narrowed by `row`, then all joined."""
-    rows_xRxE = self.narrowed(cells_xRxSx5, row)
-    return rows_xRxE.reshape(*rows_xRxE.shape[:-2], -1)
-
-  def narrowed(self, cells_xSx5, row):
-    """Rows of S steps as vectors, narrowed by `row` where there is one."""
-    rows_xE = cells_xSx5.reshape(*cells_xSx5.shape[:-2], -1)
-    return row(rows_xE) if row is not None else rows_xE
-
   def strips(self, region: Region, features_NxQxWx5, grid: Grid):
     """Halo strips of all patches as vectors, (N, rows, cols, S)."""
     first, size = region.margin - self.margin, (grid.patch[0] + 2 * self.margin, region.halo)
-    return self.windows(features_NxQxWx5, grid, first, size, self.halo_row)
+    return windows(features_NxQxWx5, grid, first, size, self.halo_row)
 
   def chords(self, region: Region, features_NxQxWx5, grid: Grid):
     """The pitches below each patch at its own time as vectors, (N, rows, cols, S)."""
     first, size = region.margin - self.num_below, (self.num_below, grid.patch[1])
-    return self.windows(features_NxQxWx5[:, :, region.halo :], grid, first, size, self.patch_row)
+    return windows(features_NxQxWx5[:, :, region.halo :], grid, first, size, self.patch_row)
 
   def echoes(self, region: Region, grid: Grid):
     """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
@@ -254,30 +245,10 @@ class Split(nn.Module):
     first, size = ECHO_PITCHES - margin, (p + 2 * margin, t + 2 * ECHO_STEPS)
     begin = steps_before(region.halo) - ECHO_STEPS
     each_ExNxRxCxS = [
-      self.windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
+      windows(self.features(echo_NxQxW), grid, first, size, self.echo_row)
       for echo_NxQxW in region.memory.echo_NxExQxW[..., begin:].swapaxes(0, 1)
     ]
     return jnp.concatenate(each_ExNxRxCxS, axis=-1)
-
-  def windows(self, features_NxQxWx5, grid: Grid, first: int, size: tuple[int, int], row):
-    """A block of `size` (pitches, steps) for each patch as vectors, (N, rows, cols, S).
-
-    That of the first patch begins in row `first` and column 0, the others as their patches lie.
-    """
-    (p, t), (height, steps) = grid.patch, size
-    last = (grid.rows - 1) * p
-    features_NxQxWx5 = features_NxQxWx5[:, first : first + last + height]
-    columns = [features_NxQxWx5[:, :, c * t : c * t + steps] for c in range(grid.cols)]
-    rows_NxQxCxE = self.narrowed(jnp.stack(columns, axis=2), row)
-    # Or XLA (CPU) fuses the sum over all windows in the backward pass into a slow transposed copy.
-    rows_NxQxCxE = jax.lax.optimization_barrier(rows_NxQxCxE)
-    num, _, cols, _ = rows_NxQxCxE.shape
-    if height == p:
-      windows = rows_NxQxCxE.reshape(num, grid.rows, p, cols, -1).swapaxes(2, 3)
-      return windows.reshape(num, grid.rows, cols, -1)
-    # A window of pitches for each row of patches, as slices: a gather's gradient would be slow.
-    shifts = [rows_NxQxCxE[:, s : s + last + 1 : p] for s in range(height)]
-    return jnp.concatenate(shifts, axis=-1)
 
   def logits(self, y_NxLxD, hint_NxLxV):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32.
