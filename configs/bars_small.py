@@ -4,12 +4,11 @@ Time-causal and exact. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  one core of an AMD EPYC; 91 minutes for the result below
-Result:    POP909 in C: 7.13 bits a note on the valid songs (when and what 3.11, how long 1.06, how
-           loud 2.97); 200 samples of 512 steps beside them: notes a bar 16.5 (songs 18.9), pitch
-           std 10.8 (10.0), notes in the best key 97.7 % (97.2 %). That was before echoes counted
-           the notes of the bar that came again, and without the one of 16 bars; as it is now, it
-           has been trained for 2,400 updates only: 7.86. See RESULTS.md
+Hardware:  two cores of an Intel Xeon; 64 minutes for the result below, other work beside it
+Result:    6,000 updates, the schedule cut short twice (add --config.num_steps=6000 for the length):
+           POP909 in C, 7.26 bits a note on the valid songs (when and what 3.18, how long 1.09, how
+           loud 2.99); 200 samples of 512 steps beside them: notes a bar 16.6 (songs 18.9), pitch
+           std 10.9 (10.0), notes in the best key 97.5 % (97.2 %). See RESULTS.md
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
 
