@@ -31,7 +31,7 @@ from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
-_STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt', lower_bound=256)
 _KNOWN = flags.DEFINE_integer('known', 256, 'steps of it that are given', lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'excerpts at a time', lower_bound=1)
 STEPS_PER_BAR = 16

@@ -24,6 +24,8 @@ from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_UNEQUAL
+from fractaljax.music.notes import Song
+from fractaljax.music.repetition import overlaps
 
 NUM_STEPS, STEPS_PER_BAR = 512, 16
 AGES = 4, 8, 16
@@ -31,16 +33,12 @@ AGES = 4, 8, 16
 REPEAT, UNLIKE = 0.5, 0.25
 
 
-def shared(notes_BxC: np.ndarray, lag: int) -> np.ndarray:
-  """Of each bar and the one `lag` before it, the share of their notes that both have, (B,).
+def shared(song: Song, lag: int) -> np.ndarray:
+  """The `overlaps` of each bar with the one `lag` before it, (B,).
 
-  Args:
-    notes_BxC: tokens of the cells of each bar, 0 where no note begins.
-    lag: in bars; the first bars, which have none so far before them, get 0.
+  0 for silence, and for the first bars, which have none so far before them.
   """
-  now_BxC, then_BxC = notes_BxC[lag:] > 0, notes_BxC[: len(notes_BxC) - lag] > 0
-  both_B, either_B = (now_BxC & then_BxC).sum(axis=1), (now_BxC | then_BxC).sum(axis=1)
-  return np.concatenate([np.zeros(lag), both_B / np.maximum(either_B, 1)])
+  return np.concatenate([np.zeros(lag), np.nan_to_num(overlaps(song, lag))])
 
 
 def begins(share_LxB: np.ndarray) -> list[set[int]]:
@@ -127,7 +125,8 @@ def main(_):
     notes_TxP = np.where(codec.is_note(tokens_TxP), tokens_TxP, 0)
     notes_BxSxP = notes_TxP.reshape(-1, STEPS_PER_BAR, notes_TxP.shape[1])
     notes_BxC = notes_BxSxP.reshape(len(notes_BxSxP), -1)
-    share_LxB = np.stack([shared(notes_BxC, lag) for lag in range(1, len(notes_BxC))])
+    song = Song(codec.decode(crop.tokens_PxT), NUM_STEPS)
+    share_LxB = np.stack([shared(song, lag) for lag in range(1, song.num_bars)])
     first = {bar: found for bar, found in enumerate(begins(share_LxB)) if found}
     num_bars, num_begins = num_bars + len(notes_BxC), num_begins + len(first)
     by_age.update(lag for found in first.values() for lag in found)
