@@ -16,6 +16,7 @@ from fractaljax.model.trunk import num_parameters
 
 # Three levels of 12x16, 4x4 and 1x1; widths for as many parameters as bars_small has.
 SQUARE = {
+  'model.repeats': 0,  # of bars, which are no patches there
   'model.patches': ((12, 16), (4, 4), (1, 1)),
   'model.capacities': (0.7, 0.35),
   'model.widths': (192, 160, 96),
@@ -25,12 +26,17 @@ SQUARE = {
 }
 VARIANTS = {
   'musical, ar': {},
-  'musical, ar, no echoes, no matches': {'model.echoes': (), 'model.matches': 0},
+  'musical, ar, no echoes, matches, repeats': {
+    'model.echoes': (),
+    'model.matches': 0,
+    'model.repeats': 0,
+  },
+  'musical, ar, no repeats': {'model.repeats': 0},
   'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
   'musical, ar, no gate': {'model.gate': False},
   'musical, ar, crops of 128': {'data.crop_steps': 128, 'data.batch_size': 4},
-  'musical, mar': {'model.generators': ('mar',) * 4},
+  'musical, mar': {'model.generators': ('mar',) * 4, 'model.repeats': 0},
   'musical, ar above, mar below': {'model.generators': ('ar', 'ar', 'mar', 'mar')},
   'square, ar': SQUARE | {'model.generators': ('ar',) * 3},
   'square, mar': SQUARE | {'model.generators': ('mar',) * 3},

@@ -33,7 +33,8 @@ def get_config() -> ConfigDict:
   config.model.heads = (5, 5, 3, 2)
   config.model.dropout = 0.1
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
-  config.model.echoes, config.model.matches = (64, 128, 256), 1  # 4, 8 and 16 bars before
+  config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
+  config.model.repeats = 31  # bars
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.998
   config.eval_every = 2_000

@@ -70,6 +70,7 @@ def _base_model() -> ConfigDict:
   model.chord_pitches = 0  # below, at the same step
   model.echoes = ()  # steps back at which what was there is seen again, such as 64: four bars
   model.matches = 0  # echoes of what followed the halos most like a patch's own
+  model.repeats = 0  # first patches back, at most, that a patch may be said to repeat
   model.hide = 0.0  # share of the cells that a level reads, in training
   model.head_width = 64
   model.head_depth = 1
@@ -139,6 +140,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     chord_pitches=model.chord_pitches,
     echoes=tuple(model.echoes),
     matches=model.matches,
+    repeats=model.repeats,
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

@@ -50,9 +50,9 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   levels = tuple(level(p, g, **shared) for p, g in zip(patches, generators, strict=True))
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
-    gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, hide=0.0,
-    head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3, attributes=(),
-    cond_drop=0.1, dtype='float32', remat=False,
+    gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
+    hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3,
+    attributes=(), cond_drop=0.1, dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -137,6 +137,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.zeros(num, jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     memory,
+    None,
     margin,
   )
 
@@ -163,3 +164,27 @@ def teacher_forced_nats(config: ModelConfig, params, crop: Crop) -> np.ndarray:
     return sum(loss.nats for loss in Fractal(config).apply(params, crop_1, False))
 
   return np.asarray(quick_jit(jax.vmap(one, (None, 0)))(params, crop))
+
+
+def joint_probability(config: ModelConfig, params, num_steps: int):
+  """The probabilities of all rolls (R, P, T) with all that their bars may repeat (Z, L): (R, Z).
+
+  Of empty bars nothing is decided: only where they repeat none is counted.
+  """
+  codec = config.codec
+  rolls_RxPxT = all_rolls(codec.num_pitches, num_steps, codec.num_values)
+  crop, steps = as_crop(rolls_RxPxT, config.halo, codec), config.levels[0].patch[1]
+
+  def one(params, crop, repeat_L):
+    crop_1 = jax.tree.map(lambda x: x[None], crop)
+    losses = Fractal(config).apply(params, crop_1, False, repeat_BxL=repeat_L[None])
+    return -sum(loss.nats for loss in losses)
+
+  score = quick_jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
+  repeat_ZxL = np.array(list(itertools.product(*map(range, range(1, num_steps // steps + 1)))))
+  prob_RxZ = np.exp(np.asarray(score(params, crop, repeat_ZxL), np.float64))
+  if config.gate:
+    bars_RxLxC = rolls_RxPxT.reshape(len(rolls_RxPxT), codec.num_pitches, -1, steps)
+    is_empty_RxL = ~bars_RxLxC.any(axis=(1, 3))
+    prob_RxZ *= ~(is_empty_RxL[:, None] & (repeat_ZxL > 0)).any(axis=2)
+  return rolls_RxPxT, repeat_ZxL, prob_RxZ

@@ -45,7 +45,7 @@ def children(
   if config.num_echoes:
     memory = _memory(region, grid, seen_NxQxW, before_CxPxH, flat_C, config)
   row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, memory, margin)
+  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, memory, None, margin)
 
 
 def _memory(
@@ -74,7 +74,9 @@ def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConf
   (p, t), memory, past_NxPxB = grid.patch, region.memory, None
   known_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
   if memory is None:
-    blocks = first_echoes(known_NxPxW, region.halo, corners_C, grid.patch, config)
+    n_C, _, col_C = corners_C
+    repeat_C = None if region.repeat_NxL is None else region.repeat_NxL[n_C, col_C // t]
+    blocks = first_echoes(known_NxPxW, region.halo, corners_C, repeat_C, config)
     if config.matches:
       # With room for a match of the first patch, and of every later one.
       before = ((0, 0), (0, 0), (region.size[1] + t, 0))
@@ -83,7 +85,7 @@ def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConf
   else:
     past_NxPxB = memory.past_NxPxB
     # Matches are found anew wherever more is known by now than when the region's own were.
-    num_kept = config.num_echoes if past_NxPxB is None else len(config.echoes)
+    num_kept = config.num_echoes if past_NxPxB is None else config.num_aged
     kept_NxExQxW = memory.echo_NxExQxW[:, :num_kept]
     blocks = child_echoes(kept_NxExQxW, region.halo, corners_C, grid.patch)
   past_CxPxB = None

@@ -71,6 +71,9 @@ class ModelConfig:
       this bar and in this step, is added to the logits, too.
     matches: echoes more, not of a fixed age: what followed the halos most like a patch's own. Each
       first patch has its own, and so has, within it, each shorter patch of all pitches.
+    repeats: first patches (bars) back, at most, at which a first patch may be said to repeat one.
+      That is decided before what is in it, and the one that is repeated is an echo more, see
+      `fractaljax.model.repeat`. 0 switches it off.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole.
     head_width: channels of the value head.
@@ -95,6 +98,7 @@ class ModelConfig:
   chord_pitches: int
   echoes: tuple[int, ...]
   matches: int
+  repeats: int
   hide: float
   head_width: int
   head_depth: int
@@ -116,12 +120,17 @@ class ModelConfig:
 
   @property
   def num_echoes(self) -> int:
-    return len(self.echoes) + self.matches
+    return self.num_aged + self.matches
+
+  @property
+  def num_aged(self) -> int:
+    """Echoes that have one age throughout a first patch."""
+    return len(self.echoes) + (self.repeats > 0)
 
   @property
   def exact(self) -> bool:
-    """Whether the likelihood is exact (every level AR) and not a bound."""
-    return all(level.causal for level in self.levels)
+    """Whether the likelihood is exact (every level AR, nothing said of repeats) and not a bound."""
+    return all(level.causal for level in self.levels) and not self.repeats
 
   def check_steps(self, num_steps: int, name: str):
     """Raises UserError unless the first patch divides `num_steps`, called `name` in the message."""
@@ -197,6 +206,13 @@ def _check_context(config: ModelConfig):
     'matches',
     config.matches,
     "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
+  )
+  is_bars = first.upwards and first.patch[0] == config.codec.num_pitches and len(config.levels) > 1
+  _require(
+    config.repeats == 0 or (config.repeats > 0 and is_bars),
+    'repeats',
+    config.repeats,
+    'must be 0 (off), or a number with a first level that is AR in time, of patches of all pitches',
   )
 
 

@@ -46,6 +46,18 @@ def gate_detail(logit_NxL, nats_NxL, occupied_NxL, free_NxL, weight_NxL) -> Deta
   )
 
 
+def repeat_detail(logp_NxLxK, nats_NxL, weight_NxL) -> Detail:
+  """What first patches repeat. All nats are of `when`; nothing is said of what is empty."""
+  entropy_NxL = -(jnp.exp(logp_NxLxK) * logp_NxLxK).sum(axis=-1)
+  when = (weight_NxL * nats_NxL).sum()
+  return Detail(
+    jnp.stack([when, jnp.zeros(()), jnp.zeros(())]),
+    (weight_NxL * entropy_NxL).sum(),
+    weight_NxL.sum(),
+    jnp.zeros((3, NUM_BINS)),
+  )
+
+
 def value_detail(
   logp_NxLxV, nats_NxL, token_NxL, before_NxL, free_NxL, weight_NxL, codec: Codec
 ) -> Detail:

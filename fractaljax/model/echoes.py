@@ -5,6 +5,7 @@ before, with ECHO_PITCHES above and below, ECHO_STEPS after them and `steps_befo
 """
 
 import jax.numpy as jnp
+import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import ModelConfig
@@ -33,23 +34,33 @@ def halo_of(echo_NxExQxW, halo: int):
   return echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
 
 
-def first_echoes(roll_NxPxW, halo: int, corners_C, patch: tuple[int, int], config: ModelConfig):
-  """The echoes of fixed age of patches of whole rolls, a list of C blocks for each.
+def first_echoes(roll_NxPxW, halo: int, corners_C, repeat_C, config: ModelConfig):
+  """The echoes of first patches but for their matches, a list of C blocks for each.
 
   Args:
     roll_NxPxW: tokens of whole rolls, with a halo of so many steps before them.
     halo: H.
     corners_C: (roll, row, column) of each patch, without the halo.
-    patch: its pitches and steps.
+    repeat_C: how many patches before lies the one that it repeats, 0 for none; or None.
     config: the model.
   """
   n_C, row_C, col_C = corners_C
+  patch = config.levels[0].patch
   size = block_size(patch, halo)
-  back = max((0, *(steps_before(halo) + steps for steps in config.echoes)))
+  most = max((0, config.repeats * patch[1], *config.echoes))
+  back = most and steps_before(halo) + most
   around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (back, 0))
   roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
   here_C = back + halo + col_C - steps_before(halo)
-  return [patches.cut(roll_NxQxW, n_C, row_C, here_C - steps, size) for steps in config.echoes]
+  blocks = [patches.cut(roll_NxQxW, n_C, row_C, here_C - steps, size) for steps in config.echoes]
+  if repeat_C is not None:
+    block_CxQxW = patches.cut(roll_NxQxW, n_C, row_C, here_C - patch[1] * repeat_C, size)
+    # What follows the last patch is not known when this one begins.
+    is_own_CxW = (repeat_C == 1)[:, None] & (np.arange(size[1]) >= size[1] - ECHO_STEPS)
+    block_CxQxW = jnp.where(is_own_CxW[:, None], config.codec.unknown, block_CxQxW)
+    is_repeat_Cx1x1 = (repeat_C > 0)[:, None, None]
+    blocks.append(jnp.where(is_repeat_Cx1x1, block_CxQxW, config.codec.outside))
+  return blocks
 
 
 def child_echoes(echo_NxExQxW, halo: int, corners_C, patch: tuple[int, int]):

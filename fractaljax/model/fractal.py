@@ -7,16 +7,24 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fractaljax.model import patches, trunk
 from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.detail import Detail, gate_detail, tokens_before, value_detail
+from fractaljax.model.detail import (
+  Detail,
+  gate_detail,
+  repeat_detail,
+  tokens_before,
+  value_detail,
+)
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region, hide, whole_roll
+from fractaljax.model.repeat import Repeat
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 
@@ -44,16 +52,22 @@ class Fractal(nn.Module):
 
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
-  order-agnostic bound of Hoogeboom et al. 2022).
+  order-agnostic bound of Hoogeboom et al. 2022). Where the model says what repeats they are those
+  of the rolls and their repeats together, and so a bound, too.
   """
 
   config: ModelConfig
 
   def setup(self):
     self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
+    self.repeat = Repeat(self.config) if self.config.repeats else None
 
   def __call__(
-    self, crop: Crop, train: bool, capacities: tuple[int, ...] | None = None
+    self,
+    crop: Crop,
+    train: bool,
+    capacities: tuple[int, ...] | None = None,
+    repeat_BxL: jax.Array | None = None,
   ) -> tuple[LevelLoss, ...]:
     """Scores a batch of crops, one `LevelLoss` a level.
 
@@ -62,10 +76,13 @@ class Fractal(nn.Module):
       train: with dropout, dropped attributes and masks from each level's own distribution.
         Otherwise masks are uniform over counts, which makes the loss a bound.
       capacities: patches that each level but the last can expand; None for the config's shares.
+      repeat_BxL: what to score as repeats, see `Region.repeat_NxL`; None for the crops' own.
     """
     if train and self.config.attributes:
       crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
     region = whole_roll(crop, self.config)
+    if repeat_BxL is not None:
+      region = region.replace(repeat_NxL=repeat_BxL)
     weight_N = jnp.ones(region.row_N.shape)
     before_NxPxT = None if train else tokens_before(crop, self.config.codec)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
@@ -102,9 +119,16 @@ class Fractal(nn.Module):
       return LevelLoss(nats, num_scored, jnp.zeros(()), jnp.zeros(()), detail), None, None, None
 
     chosen_NxL = (weight_NxL > 0) & (occupied_NxL | (not self.config.gate))
+    cond_NxLxC = split.condition(y_NxLxD, grid)
+    if region.repeat_NxL is not None:
+      logits_NxLxK = self.repeats(y_NxLxD, region, np.arange(len(grid)))
+      more, more_detail = _repeat_nats(logits_NxLxK, region.repeat_NxL, weight_NxL * chosen_NxL)
+      nats += more
+      if not train:
+        detail = jax.tree.map(jnp.add, detail, more_detail) if detail else more_detail
+      cond_NxLxC = self.told(cond_NxLxC, region.repeat_NxL)
     rng = self.make_rng('mask') if train else None
     gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
-    cond_NxLxC = split.condition(y_NxLxD, grid)
     cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
     region = children(region, grid, seen_NxQxW, gathered.flat_K, cond_KxC, self.config, split.level)
     if not train:
@@ -148,11 +172,26 @@ class Fractal(nn.Module):
     y_Nx1xD, logits, cache = self.splits[index].step(place_NxLxD, region, grid, cache, i)
     return logits, y_Nx1xD, cache
 
+  def repeats(self, y_NxAxD, region: Region, number_A):
+    """Logits of what each of the first patches `number_A` repeats, see `Repeat`."""
+    return self.repeat(y_NxAxD, region.tokens_NxPxT, number_A)
+
+  def told(self, cond_NxAxD, repeat_NxA):
+    """The conditions of first patches that are known to repeat these."""
+    return cond_NxAxD + self.repeat.vector(repeat_NxA).astype(cond_NxAxD.dtype)
+
   def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""
     split = self.splits[index]
     y_NxLxD, logits = split(region, seen_NxQxW, train=False)
     return logits, split.condition(y_NxLxD, split.grid(region))
+
+
+def _repeat_nats(logits_NxLxK, repeat_NxL, weight_NxL):
+  """Nats of what the first patches repeat, the sum and their `Detail`."""
+  logp_NxLxK = jax.nn.log_softmax(logits_NxLxK)
+  nats_NxL = value_nats(logp_NxLxK, repeat_NxL)
+  return (weight_NxL * nats_NxL).sum(), repeat_detail(logp_NxLxK, nats_NxL, weight_NxL)
 
 
 def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model import repeat
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -27,6 +28,8 @@ class Region:
     col_N: its first step in the roll.
     cond_NxC: the parent's output; for the whole roll the ids of its attributes.
     memory: of what it may repeat; None for the whole roll, and where the model has no echoes.
+    repeat_NxL: for the whole roll, how many first patches before each lies the one that it repeats,
+      see `fractaljax.model.repeat`; else None, and where the model says nothing of it.
     margin: K.
   """
 
@@ -38,6 +41,7 @@ class Region:
   col_N: jax.Array
   cond_NxC: jax.Array
   memory: Memory | None
+  repeat_NxL: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -72,6 +76,9 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
   codec, margin = config.codec, config.margin
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
+  repeat_BxL = None
+  if config.repeats:
+    repeat_BxL = repeat.find(tokens_BxPxT, config.levels[0].patch[1], config.repeats, codec)
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))
   return Region(
@@ -83,6 +90,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
     None,
+    repeat_BxL,
     margin,
   )
 

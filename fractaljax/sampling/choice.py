@@ -58,16 +58,29 @@ def choose_value(logits_NxAxV, gates: Gates, uniform_NxA):
   if probs_NxAxV.shape[-1] == 1:
     return gates.bit_NxA.astype(jnp.int32)
   rest_NxA = uniform_NxA / jnp.maximum(gates.prob_NxA, 1e-30)
-  below_NxA = (jnp.cumsum(probs_NxAxV, axis=-1) <= rest_NxA[..., None]).sum(axis=-1)
-  value_NxA = 1 + jnp.minimum(below_NxA, probs_NxAxV.shape[-1] - 1)
-  return jnp.where(gates.bit_NxA, value_NxA, 0)
+  return jnp.where(gates.bit_NxA, 1 + _inverse(probs_NxAxV, rest_NxA), 0)
+
+
+def choose_one(logits_NxAxK, uniform_NxA):
+  """One of K, (N, A)."""
+  return _inverse(jax.nn.softmax(logits_NxAxK), uniform_NxA)
+
+
+def one_logp(logits_NxAxK, one_NxA):
+  """Log probability of one of K, (N, A)."""
+  logp_NxAxK = jax.nn.log_softmax(logits_NxAxK)
+  return jnp.take_along_axis(logp_NxAxK, one_NxA[..., None], axis=-1, mode='clip')[..., 0]
+
+
+def _inverse(probs_NxAxV, uniform_NxA):
+  """The inverse of the distribution function."""
+  below_NxA = (jnp.cumsum(probs_NxAxV, axis=-1) <= uniform_NxA[..., None]).sum(axis=-1)
+  return jnp.minimum(below_NxA, probs_NxAxV.shape[-1] - 1)
 
 
 def value_logp(logits_NxAxV, gates: Gates, token_NxA):
   """Log probability of the values of cells that are not silent, given that, (N, A)."""
-  logp_NxAxV = jax.nn.log_softmax(logits_NxAxV[..., 1:])
-  index_NxA = jnp.maximum(token_NxA - 1, 0)
-  logp_NxA = jnp.take_along_axis(logp_NxAxV, index_NxA[..., None], axis=-1, mode='clip')[..., 0]
+  logp_NxA = one_logp(logits_NxAxV[..., 1:], jnp.maximum(token_NxA - 1, 0))
   return jnp.where(gates.bit_NxA, logp_NxA, 0.0)
 
 

@@ -77,6 +77,9 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
     if token_NxA is not None:
       return job.region.canvas_NxQxW, logp_N
   chosen_NxA = bit_NxA & unknown_NxAxpxt.any(axis=(2, 3))
+  if job.region.repeat_NxL is not None:
+    job, cond, more_NxA = _repeat(decoder, job, spot, cond)
+    logp_N += jnp.where(chosen_NxA, more_NxA, 0.0).sum(axis=1)
   canvas, more_N = _expand(decoder, index, job, spot, seen, cond, chosen_NxA, fill)
   return canvas, logp_N + more_N
 
@@ -112,6 +115,24 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
     return gates, choice.choose_value(logits, gates, uniform_NxA), logp_N
   token_NxA = target_NxAxpxt[..., 0, 0]
   return gates, token_NxA, logp_N + choice.value_logp(logits, gates, token_NxA).sum(axis=1)
+
+
+def _repeat(decoder: Decoder, job: Job, spot: Spot, cond):
+  """Decides what first patches repeat.
+
+  Returns:
+    the job with it, the conditions of those who are told, and the log probability of each, (N, A).
+  """
+  region = job.region
+  logits = decoder.apply('repeats', cond, branch(region, decoder.branches), spot.patch_A)
+  logits = choice.temper(_guide(logits, job.scale_N, decoder), decoder.knobs.temperature_L[0])
+  if job.target_NxPxT is None:
+    repeat_NxA = choice.choose_one(logits, spot.read_noise(job.noise.order[0]))
+    repeat_NxL = region.repeat_NxL.at[:, spot.patch_A].set(repeat_NxA)
+    job = job._replace(region=region.replace(repeat_NxL=repeat_NxL))
+  repeat_NxA = job.region.repeat_NxL[:, spot.patch_A]
+  cond = decoder.apply('told', cond, tile(repeat_NxA, decoder.branches))
+  return job, cond, choice.one_logp(logits, repeat_NxA)
 
 
 def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):

@@ -49,6 +49,10 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   config, plan = decoder.model.config, decoder.plan
   region = whole_roll(crop, config)
+  if target_BxPxT is not None:
+    # What the target repeats, not what is known of it yet.
+    target = whole_roll(crop._replace(tokens_PxT=target_BxPxT), config)
+    region = region.replace(repeat_NxL=target.repeat_NxL)
   if plan.guided:
     ids_BxA = region.cond_NxC
     region = region.replace(cond_NxC=jnp.concatenate([ids_BxA, jnp.zeros_like(ids_BxA)]))

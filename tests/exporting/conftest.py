@@ -9,5 +9,5 @@ from runs import tiny_config, write_run
 def run(tmp_path_factory):
   """The folder of a run."""
   workdir = tmp_path_factory.mktemp('run') / 'run'
-  write_run(workdir, tiny_config(**{'model.echoes': (9,), 'model.matches': 1}))
+  write_run(workdir, tiny_config(**{'model.echoes': (9,), 'model.matches': 1, 'model.repeats': 2}))
   return workdir

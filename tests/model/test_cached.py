@@ -22,10 +22,11 @@ LEVELS = [(name, i) for name, patches in HIERARCHIES.items() for i in range(len(
 @functools.cache
 def model_of(name, codec='onset', scan='time', scale=0.5, seed=0):
   halo_pitches, echoes = (3, (17, 20)) if scan == 'time' else (0, ())
+  repeats = 7 if name == 'musical' else 0
   config = models.tiny(
     HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
     chord_pitches=5, echoes=echoes, matches=len(echoes) // 2,
-    span=16 if scan == "time" else 0,
+    repeats=repeats, span=16 if scan == "time" else 0,
   )  # fmt: skip
   return config, models.random_params(config, seed, scale)
 

@@ -21,6 +21,7 @@ BAD_MODEL = [
   ('hide', -0.1, 'hide'),
   ('hide', 1.0, 'hide'),
   ('matches', -1, 'matches'),
+  ('repeats', -1, 'repeats'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),
@@ -63,6 +64,7 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     ('echoes', dict(echoes=(5,), scan='pitch', halo_pitches=0)),
     ('matches', dict(matches=1, scan='pitch', halo_pitches=0)),
     ('matches', dict(matches=1, halo=0)),
+    ('repeats', dict(repeats=1, scan='pitch', halo_pitches=0)),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],
 )

@@ -34,7 +34,9 @@ def drawn_rolls(config, params, num_steps):
     config.codec,
   )
   noise = make_noise(config, jax.random.split(jax.random.key(7), NUM_SAMPLES), num_steps)
-  noise = noise._replace(order=models.same_noise(config, NUM_SAMPLES, num_steps).order)
+  same = models.same_noise(config, NUM_SAMPLES, num_steps)
+  each = zip(config.levels, noise.order, same.order, strict=True)
+  noise = noise._replace(order=tuple(x if level.causal else s for level, x, s in each))
   draw = models.quick_jit(sample, static_argnums=(0, 1))
   plan, knobs = Plan(chunk=NUM_SAMPLES), make_knobs(config)
   return np.asarray(draw(Fractal(config), plan, params, crop, noise, knobs))
@@ -65,6 +67,14 @@ def test_samples_are_as_frequent_as_their_likelihood_says(case):
   # `all_rolls` counts in binary.
   number_N = drawn_NxPxT.reshape(NUM_SAMPLES, -1) @ (2 ** np.arange(8)[::-1])
   assert p_value(np.bincount(number_N, minlength=256), prob_R) > 1e-3
+
+
+def test_rolls_are_as_frequent_as_with_all_that_their_bars_may_repeat_together():
+  config = models.tiny(((1, 2), (1, 1)), num_pitches=1, repeats=3)
+  params = models.random_params(config, scale=0.3)
+  _, _, prob_RxZ = models.joint_probability(config, params, 8)
+  number_N = drawn_rolls(config, params, 8).reshape(NUM_SAMPLES, -1) @ (2 ** np.arange(8)[::-1])
+  assert p_value(np.bincount(number_N, minlength=256), prob_RxZ.sum(axis=1)) > 1e-3
 
 
 def test_cells_of_many_values_are_as_frequent_as_their_likelihood_says():

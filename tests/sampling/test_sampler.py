@@ -21,8 +21,9 @@ sample_jit = models.quick_jit(sample, static_argnums=(0, 1))
 def model_of(*generators, iterations=64, codec='onset', attributes=('tempo', 'key'), gate=True):
   """A model that has been initialised for four steps, one of its first patches."""
   config = models.tiny(
-    PATCHES, generators, NUM_PITCHES, codec, iterations=iterations, attributes=attributes, gate=gate
-  )
+    PATCHES, generators, NUM_PITCHES, codec, iterations=iterations, attributes=attributes,
+    gate=gate, repeats=2 * (generators[0] == 'ar'),
+  )  # fmt: skip
   return config, models.random_params(config, seed=2, scale=0.25)
 
 

@@ -53,6 +53,7 @@ COMPUTED = {
   'model.chord_pitches': 1,
   'model.echoes': (17,),
   'model.matches': 1,
+  'model.repeats': 2,
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,

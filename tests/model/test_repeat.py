@@ -1,0 +1,127 @@
+"""What bars repeat: found as defined, decided with probabilities that sum to one, and shown."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model import repeat
+from fractaljax.model.children import children
+from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
+from fractaljax.model.patches import make_grid
+from fractaljax.model.region import whole_roll
+from fractaljax.music.codec import Codec
+
+# Patches and steps of rolls that can be enumerated: four bars of a step, three of two.
+ROLLS = {'steps': (((2, 1), (1, 1)), 4), 'bars': (((1, 2), (1, 1)), 6)}
+
+
+def random_rolls(codec, num, num_steps, seed=0):
+  """Rolls of notes, some bars of four steps of which come again, or nearly."""
+  rng = np.random.default_rng(seed)
+  shape = (num, codec.num_pitches, num_steps)
+  tokens_NxPxT = np.where(rng.random(shape) < 0.3, rng.integers(1, codec.num_values, shape), 0)
+  for n, bar in itertools.product(range(num), range(1, num_steps // 4)):
+    if rng.random() < 0.6:
+      lag = rng.integers(1, bar + 1)
+      then_PxS = tokens_NxPxT[n, :, 4 * (bar - lag) : 4 * (bar - lag + 1)]
+      is_kept_PxS = rng.random(then_PxS.shape) < rng.choice([0.6, 0.8, 1.0])
+      tokens_NxPxT[n, :, 4 * bar : 4 * (bar + 1)] = np.where(is_kept_PxS, then_PxS, 0)
+  return tokens_NxPxT.astype(np.int32)
+
+
+def notes_of(codec, tokens_PxT, bar):
+  """The set of (pitch, step in the bar) of a bar's notes; of one before the roll, none."""
+  bar_PxS = tokens_PxT[:, 4 * bar : 4 * (bar + 1)] if bar >= 0 else np.zeros((1, 4), int)
+  return set(zip(*np.nonzero(codec.is_note(bar_PxS)), strict=True))
+
+
+def jaccard(one, other):
+  return len(one & other) / max(len(one | other), 1)
+
+
+@pytest.mark.parametrize('most', [1, 3, 9])
+@pytest.mark.parametrize('codec', ['onset', 'velocity'])
+def test_a_bar_repeats_the_one_most_like_it(codec, most):
+  codec = Codec(codec, 60, 5)
+  tokens_NxPxT = random_rolls(codec, 20, 32)
+  found_NxL = np.asarray(repeat.find(tokens_NxPxT, 4, most, codec))
+  for tokens_PxT, found_L in zip(tokens_NxPxT, found_NxL, strict=True):
+    bars = [notes_of(codec, tokens_PxT, bar) for bar in range(8)]
+    for bar, found in enumerate(found_L):
+      worth = {
+        lag: jaccard(bars[bar], bars[bar - lag])
+        + 0.5 * (jaccard(bars[bar - 1], bars[bar - 1 - lag]) if lag < bar else 0)
+        for lag in range(1, min(most, bar) + 1)
+        if jaccard(bars[bar], bars[bar - lag]) >= 0.5
+      }
+      # Those of equal worth need not round alike; all but the newest of them may be passed over.
+      best = max(worth.values(), default=0)
+      assert found == next((k for k, w in worth.items() if w > best - 1e-6), 0)
+  assert len(np.unique(found_NxL)) == min(most, 7) + 1 or most == 9
+
+
+def test_what_is_to_come_repeats_nothing_and_changes_nothing():
+  codec = Codec('onset', 60, 5)
+  tokens_NxPxT = random_rolls(codec, 20, 32)
+  unknown_NxPxT = np.where(np.arange(32) < 20, tokens_NxPxT, codec.unknown)
+  found_NxL, until_NxL = (repeat.find(x, 4, 7, codec) for x in (tokens_NxPxT, unknown_NxPxT))
+  np.testing.assert_array_equal(until_NxL[:, :5], found_NxL[:, :5])
+  assert not np.any(until_NxL[:, 5:])
+
+
+def model_of(name, **changes):
+  patches, num_steps = ROLLS[name]
+  config = models.tiny(patches, num_pitches=patches[0][0], repeats=3, **changes)
+  return config, models.random_params(config, scale=0.3), num_steps
+
+
+@pytest.mark.parametrize('gate', [True, False])
+@pytest.mark.parametrize('name', ROLLS)
+def test_rolls_and_repeats_are_normalised_together(name, gate):
+  config, params, num_steps = model_of(name, gate=gate, matches=int(gate))
+  _, _, prob_RxZ = models.joint_probability(config, params, num_steps)
+  np.testing.assert_allclose(prob_RxZ.sum(), 1, atol=1e-5)
+  # What is said to repeat matters for the notes.
+  prob_RxZ = prob_RxZ / prob_RxZ.sum(axis=0)
+  assert np.ptp(prob_RxZ[:, :-1], axis=1).max() > 1e-3
+
+
+@pytest.mark.parametrize('name', ROLLS)
+def test_a_likelihood_is_that_of_the_repeats_of_the_roll_itself(name):
+  config, params, num_steps = model_of(name)
+  rolls_RxPxT, repeat_ZxL, prob_RxZ = models.joint_probability(config, params, num_steps)
+  own_RxL = np.asarray(repeat.find(rolls_RxPxT, config.levels[0].patch[1], 3, config.codec))
+  is_own_RxZ = (own_RxL[:, None] == repeat_ZxL).all(axis=2)
+  crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
+  nats_R = models.teacher_forced_nats(config, params, crop)
+  np.testing.assert_allclose(np.exp(-nats_R), prob_RxZ[is_own_RxZ], rtol=1e-4)
+  assert not config.exact
+  np.testing.assert_allclose(-nats_R, models.log_probability(config, params, crop), atol=1e-4)
+
+
+@pytest.mark.parametrize('echoes', [(), (5,), (40,)])
+def test_a_repeat_is_an_echo_of_the_bar_that_is_repeated(echoes):
+  config = models.tiny(((5, 4), (5, 1), (1, 1)), None, 5, 'onset', halo=3, echoes=echoes, repeats=7)
+  codec = config.codec
+  tokens_NxPxT = random_rolls(codec, 3, 32)
+  region = whole_roll(models.as_crop(tokens_NxPxT, 3, codec), config)
+  grid = make_grid(region.size, (5, 4), 'time')
+  cond_CxD = np.zeros((24, 1))
+  bars = children(
+    region, grid, region.canvas_NxQxW, np.arange(24), cond_CxD, config, config.levels[0]
+  )
+  lag_C = np.asarray(repeat.find(tokens_NxPxT, 4, 7, codec)).reshape(-1)
+  assert 0 < (lag_C > 0).sum() < 24
+  around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (32, 0))
+  padded_NxQxW = np.pad(tokens_NxPxT, around, constant_values=codec.outside)
+  for c, lag in enumerate(lag_C):
+    begin = 32 + 4 * (c % 8 - lag)
+    columns = slice(begin - steps_before(3), begin + 4 + ECHO_STEPS)
+    want_QxW = padded_NxQxW[c // 8, :, columns].copy()
+    if lag == 1:
+      want_QxW[:, -ECHO_STEPS:] = codec.unknown
+    if not lag:
+      want_QxW = np.full_like(want_QxW, codec.outside)
+    np.testing.assert_array_equal(bars.memory.echo_NxExQxW[c, len(echoes)], want_QxW)
