@@ -17,7 +17,7 @@ from fractaljax.music.crop import Crop
 from fractaljax.music.notes import VELOCITY, Song
 from fractaljax.music.pictures import save_roll
 from fractaljax.music.sound import as_wav, synthesise
-from fractaljax.sampling import known
+from fractaljax.sampling import form, known
 
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', None, 'folder of a training run or an export', required=True
@@ -44,6 +44,9 @@ _PROMPT_STEPS = flags.DEFINE_integer('prompt_steps', 128, 'length of that beginn
 _INPAINT = flags.DEFINE_string('inpaint', None, 'MIDI file of which a passage is written anew')
 _INPAINT_STEPS = flags.DEFINE_string('inpaint_steps', '64:192', 'that passage, FIRST:END')
 _LIKE = flags.DEFINE_string('like', None, 'MIDI file that gives the attributes')
+_FORM = flags.DEFINE_string(
+  'form', None, 'sections with their bars, as "A8 B8 A8": those of one name repeat each other'
+)
 _METRE = flags.DEFINE_string('metre', '4/4', 'time signature, without a prompt')
 _TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without a prompt', 10, 400)
 _VELOCITY_THRESHOLD = flags.DEFINE_integer(
@@ -76,7 +79,12 @@ def main(_):
     )
   plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
   temperatures = _temperatures(len(config.levels))
-  knobs = make_knobs(config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value)
+  num_steps, repeat_L = crop.tokens_PxT.shape[1], ()
+  if _FORM.value:
+    repeat_L = form.parse(_FORM.value, config, num_steps, song.steps_per_bar)
+  knobs = make_knobs(
+    config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L
+  )
   drawn = draw(
     trained.model,
     trained.params,
@@ -97,7 +105,7 @@ def main(_):
   bars = sum(song.num_steps / song.steps_per_bar for song in songs)
   result = {
     'samples': len(songs),
-    'steps': crop.tokens_PxT.shape[1],
+    'steps': num_steps,
     'compile_seconds': round(drawn.compile_seconds, 3),
     'seconds': round(drawn.seconds, 3),
     'notes_per_bar': sum(len(song.notes_Nx4) for song in songs) / bars,

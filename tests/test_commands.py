@@ -151,6 +151,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
   assert "'ar'" in line
   assert '--prompt' in line
+  assert 'config.model.repeats' in refusal('sample', *model, '--form=A2 A2')
   data = f'--config.data.directory={songs / "prepared"}'
   line = refusal('main', *TINY, IN_ORDER, data, f'--workdir={workdir}', '--config.model.halo=8')
   assert 'config.model.halo' in line

@@ -9,6 +9,7 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import gather, is_sounding, occupied_logit
 from fractaljax.model.region import Region
 from fractaljax.sampling import choice
+from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import Job, child_job
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
@@ -118,7 +119,7 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
 
 
 def _repeat(decoder: Decoder, job: Job, spot: Spot, cond):
-  """Decides what first patches repeat.
+  """Decides what first patches repeat, where it is not given.
 
   Returns:
     the job with it, the conditions of those who are told, and the log probability of each, (N, A).
@@ -126,13 +127,12 @@ def _repeat(decoder: Decoder, job: Job, spot: Spot, cond):
   region = job.region
   logits = decoder.apply('repeats', cond, branch(region, decoder.branches), spot.patch_A)
   logits = choice.temper(_guide(logits, job.scale_N, decoder), decoder.knobs.temperature_L[0])
-  if job.target_NxPxT is None:
-    repeat_NxA = choice.choose_one(logits, spot.read_noise(job.noise.order[0]))
-    repeat_NxL = region.repeat_NxL.at[:, spot.patch_A].set(repeat_NxA)
-    job = job._replace(region=region.replace(repeat_NxL=repeat_NxL))
-  repeat_NxA = job.region.repeat_NxL[:, spot.patch_A]
+  repeat_NxA = choice.choose_one(logits, spot.read_noise(job.noise.order[0]))
+  given_NxA = region.repeat_NxL[:, spot.patch_A]
+  repeat_NxA = jnp.where(given_NxA == FREE, repeat_NxA, given_NxA)
+  region = region.replace(repeat_NxL=region.repeat_NxL.at[:, spot.patch_A].set(repeat_NxA))
   cond = decoder.apply('told', cond, tile(repeat_NxA, decoder.branches))
-  return job, cond, choice.one_logp(logits, repeat_NxA)
+  return job._replace(region=region), cond, choice.one_logp(logits, repeat_NxA)
 
 
 def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):

@@ -1,6 +1,7 @@
 """What a caller can ask of the sampler."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -34,12 +35,15 @@ class Knobs(NamedTuple):
     gate_bias: added to the logits of occupancy; 0 is the model.
     top_p: values are drawn from the smallest set that has this probability (Plan.nucleus).
     guidance: scale s of uncond + s * (cond - uncond) on logits (Plan.guided).
+    repeat_L: what the first patches are to repeat, see `fractaljax.sampling.form`; -1 and those
+      after the last one are left to the model.
   """
 
   temperature_L: jax.Array
   gate_bias: jax.Array
   top_p: jax.Array
   guidance: jax.Array
+  repeat_L: jax.Array
 
 
 def make_knobs(
@@ -48,7 +52,9 @@ def make_knobs(
   gate_bias: float = 0.0,
   top_p: float = 1.0,
   guidance: float = 1.0,
+  repeat_L: Sequence[int] = (),
 ) -> Knobs:
   """Knobs from plain numbers; one temperature stands for all levels."""
   temperature_L = jnp.broadcast_to(jnp.asarray(temperature, jnp.float32), len(config.levels))
-  return Knobs(temperature_L, jnp.float32(gate_bias), jnp.float32(top_p), jnp.float32(guidance))
+  numbers = (jnp.float32(x) for x in (gate_bias, top_p, guidance))
+  return Knobs(temperature_L, *numbers, jnp.asarray(repeat_L, jnp.int32))

@@ -9,6 +9,7 @@ from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import hide, whole_roll
 from fractaljax.music.crop import Crop
 from fractaljax.sampling.decision import Decoder, branch, decide, tile
+from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
@@ -49,15 +50,22 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   config, plan = decoder.model.config, decoder.plan
   region = whole_roll(crop, config)
-  if target_BxPxT is not None:
-    # What the target repeats, not what is known of it yet.
-    target = whole_roll(crop._replace(tokens_PxT=target_BxPxT), config)
-    region = region.replace(repeat_NxL=target.repeat_NxL)
+  if config.repeats:
+    repeat_BxL = _asked(decoder.knobs, region.repeat_NxL)
+    if target_BxPxT is not None:
+      repeat_BxL = whole_roll(crop._replace(tokens_PxT=target_BxPxT), config).repeat_NxL
+    region = region.replace(repeat_NxL=repeat_BxL)
   if plan.guided:
     ids_BxA = region.cond_NxC
     region = region.replace(cond_NxC=jnp.concatenate([ids_BxA, jnp.zeros_like(ids_BxA)]))
   scale_B = jnp.broadcast_to(decoder.knobs.guidance, crop.valid_T.shape[0])
   return _fill(decoder, 0, Job(region, noise, scale_B, target_BxPxT))
+
+
+def _asked(knobs: Knobs, repeat_BxL):
+  """What each first patch is asked to repeat, FREE where it is not, like `repeat_BxL`."""
+  asked_L = knobs.repeat_L[: repeat_BxL.shape[1]]
+  return jnp.full_like(repeat_BxL, FREE).at[:, : len(asked_L)].set(asked_L)
 
 
 def _fill(decoder: Decoder, index: int, job: Job):
