@@ -1,4 +1,4 @@
-"""The musical hierarchy, for a GPU: bars, steps, registers, pitches. Time-causal and exact.
+"""The musical hierarchy, for a GPU: bars, steps, registers, pitches. Time-causal; a bound.
 
 Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
@@ -22,7 +22,8 @@ def get_config() -> ConfigDict:
   config.model.depths = (4, 8, 3, 2)
   config.model.heads = (8, 8, 4, 4)
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
-  config.model.echoes, config.model.matches = (64, 128, 256), 1  # 4, 8 and 16 bars before
+  config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
+  config.model.repeats = 31  # bars
   config.model.dtype = 'bfloat16'
   config.optimizer.learning_rate = 6e-4
   config.optimizer.warmup_steps = 1_000

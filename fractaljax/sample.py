@@ -80,7 +80,7 @@ def main(_):
   plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
   temperatures = _temperatures(len(config.levels))
   num_steps, repeat_L = crop.tokens_PxT.shape[1], ()
-  if _FORM.value:
+  if _FORM.value is not None:
     repeat_L = form.parse(_FORM.value, config, num_steps, song.steps_per_bar)
   knobs = make_knobs(
     config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L

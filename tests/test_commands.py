@@ -157,6 +157,19 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   assert 'config.model.halo' in line
 
 
+@pytest.mark.slow
+def test_a_piece_is_written_in_a_form(tmp_path):
+  workdir, config = tmp_path / 'run', demo.get_config()
+  pairs = [flag.removeprefix('--config.').split('=') for flag in (*TINY[1:], IN_ORDER)]
+  config.update_from_flattened_dict({key: literal_eval(value) for key, value in pairs})
+  config.model.patches, config.model.repeats = ((128, 16), (1, 1)), 2
+  write_run(workdir, config)
+  model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
+  assert last_json(run('sample', *model, '--form=A1 B1 A1'))['samples'] == 1
+  assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')
+  assert 'A8 B8' in refusal('sample', *model, '--form=')
+
+
 def test_curves_of_runs_are_drawn_into_one_picture(tmp_path):
   for name in ('a', 'b'):
     (tmp_path / name).mkdir()

@@ -212,7 +212,8 @@ def _check_context(config: ModelConfig):
     config.repeats == 0 or (config.repeats > 0 and is_bars),
     'repeats',
     config.repeats,
-    'must be 0 (off), or a number with a first level that is AR in time, of patches of all pitches',
+    'must be 0 (off), or a number with more levels than one, of which the first is AR in time and '
+    'has patches of all pitches',
   )
 
 

@@ -21,9 +21,9 @@ from fractaljax.model.detail import (
 )
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
-from fractaljax.model.occupancy import gather, is_sounding
+from fractaljax.model.occupancy import gather, is_forced
 from fractaljax.model.patches import Grid
-from fractaljax.model.region import Region, hide, whole_roll
+from fractaljax.model.region import Region, hide, patch_states, whole_roll
 from fractaljax.model.repeat import Repeat
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
@@ -33,8 +33,9 @@ class LevelLoss(NamedTuple):
   """Sums over a batch for one level.
 
   Attributes:
-    nats: negative log likelihood of its decisions (gates, or values at the last level).
-    num_scored: decisions that were scored.
+    nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
+      what its patches repeat, too.
+    num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
     detail: what the decisions were like; None in training, and where nothing was to be decided.
@@ -109,7 +110,7 @@ class Fractal(nn.Module):
 
     forced_NxL = jnp.zeros_like(open_NxL)
     if self.config.gate and split.index:
-      forced_NxL = _is_forced(split.level.causal, scored_NxL, occupied_NxL)
+      forced_NxL = is_forced(split.level.causal, scored_NxL, occupied_NxL)
     weight_NxL = weight_N[:, None] * scored_NxL
     nats_NxL, detail = self._decisions(
       split, logits, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL
@@ -121,8 +122,7 @@ class Fractal(nn.Module):
     chosen_NxL = (weight_NxL > 0) & (occupied_NxL | (not self.config.gate))
     cond_NxLxC = split.condition(y_NxLxD, grid)
     if region.repeat_NxL is not None:
-      logits_NxLxK = self.repeats(y_NxLxD, region, np.arange(len(grid)))
-      more, more_detail = _repeat_nats(logits_NxLxK, region.repeat_NxL, weight_NxL * chosen_NxL)
+      more, more_detail = self._repeat_nats(y_NxLxD, region, weight_NxL * chosen_NxL)
       nats += more
       if not train:
         detail = jax.tree.map(jnp.add, detail, more_detail) if detail else more_detail
@@ -159,6 +159,13 @@ class Fractal(nn.Module):
       return nats_NxL, None
     return nats_NxL, gate_detail(logits, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
+  def _repeat_nats(self, y_NxLxD, region: Region, weight_NxL):
+    """Nats of what the first patches repeat, the sum and their `Detail`."""
+    logits_NxLxK = self.repeat_logits(y_NxLxD, region, np.arange(weight_NxL.shape[1]))
+    logp_NxLxK = jax.nn.log_softmax(logits_NxLxK)
+    nats_NxL = value_nats(logp_NxLxK, region.repeat_NxL)
+    return (weight_NxL * nats_NxL).sum(), repeat_detail(logp_NxLxK, nats_NxL, weight_NxL)
+
   def _drop_attributes(self, ids_BxA):
     keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
     return jnp.where(keep, ids_BxA, 0)
@@ -172,7 +179,7 @@ class Fractal(nn.Module):
     y_Nx1xD, logits, cache = self.splits[index].step(place_NxLxD, region, grid, cache, i)
     return logits, y_Nx1xD, cache
 
-  def repeats(self, y_NxAxD, region: Region, number_A):
+  def repeat_logits(self, y_NxAxD, region: Region, number_A):
     """Logits of what each of the first patches `number_A` repeats, see `Repeat`."""
     return self.repeat(y_NxAxD, region.tokens_NxPxT, number_A)
 
@@ -187,13 +194,6 @@ class Fractal(nn.Module):
     return logits, split.condition(y_NxLxD, split.grid(region))
 
 
-def _repeat_nats(logits_NxLxK, repeat_NxL, weight_NxL):
-  """Nats of what the first patches repeat, the sum and their `Detail`."""
-  logp_NxLxK = jax.nn.log_softmax(logits_NxLxK)
-  nats_NxL = value_nats(logp_NxLxK, repeat_NxL)
-  return (weight_NxL * nats_NxL).sum(), repeat_detail(logp_NxLxK, nats_NxL, weight_NxL)
-
-
 def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[int, ...]:
   """The config's capacities as numbers of patches in a batch; all if there is no gate."""
   cells = batch * num_steps * config.codec.num_pitches
@@ -206,20 +206,3 @@ def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[i
 def empty_cache(config: ModelConfig, index: int, num: int, length: int):
   """Caches for `step` of level `index`: `num` regions of `length` patches."""
   return trunk.empty_cache(config.levels[index], num, length, config.dtype)
-
-
-def patch_states(region: Region, grid: Grid, config: ModelConfig):
-  """Which patches of each region have a note in them, and which are not all padding: two (N, L)."""
-  sounding_NxPxT = is_sounding(region.tokens_NxPxT, config.codec.num_values)
-  open_NxC = region.valid_NxT.reshape(-1, grid.cols, grid.patch[1]).any(axis=2)
-  return grid.split(sounding_NxPxT).any(axis=(2, 3)), open_NxC[:, jnp.asarray(grid.col_L)]
-
-
-def _is_forced(causal: bool, scored_NxL, occupied_NxL):
-  """True for the patch that must be occupied since it is the last and all before it are empty."""
-  if causal:
-    before_NxL = jnp.cumsum(occupied_NxL, axis=1) - occupied_NxL
-    left_NxL = jnp.cumsum(scored_NxL[:, ::-1], axis=1)[:, ::-1]
-    return scored_NxL & (before_NxL == 0) & (left_NxL == 1)
-  seen_N = (occupied_NxL & ~scored_NxL).any(axis=1)
-  return scored_NxL & ~seen_N[:, None] & (scored_NxL.sum(axis=1) == 1)[:, None]

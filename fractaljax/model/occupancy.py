@@ -25,6 +25,16 @@ def is_sounding(tokens, num_values: int):
   return (tokens > 0) & (tokens < num_values)
 
 
+def is_forced(causal: bool, scored_NxL, occupied_NxL):
+  """True for the patch that must be occupied since it is the last and all before it are empty."""
+  if causal:
+    before_NxL = jnp.cumsum(occupied_NxL, axis=1) - occupied_NxL
+    left_NxL = jnp.cumsum(scored_NxL[:, ::-1], axis=1)[:, ::-1]
+    return scored_NxL & (before_NxL == 0) & (left_NxL == 1)
+  seen_N = (occupied_NxL & ~scored_NxL).any(axis=1)
+  return scored_NxL & ~seen_N[:, None] & (scored_NxL.sum(axis=1) == 1)[:, None]
+
+
 def gather(chosen_M: jax.Array, capacity: int, rng: jax.Array | None = None) -> Gathered:
   """Packs the numbers of the chosen into `capacity` places, in order.
 

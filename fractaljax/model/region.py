@@ -8,6 +8,7 @@ from fractaljax.model import repeat
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
+from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import Crop
@@ -78,7 +79,8 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
   repeat_BxL = None
   if config.repeats:
-    repeat_BxL = repeat.find(tokens_BxPxT, config.levels[0].patch[1], config.repeats, codec)
+    steps = config.levels[0].patch[1]
+    repeat_BxL = repeat.find(*repeat.overlaps(tokens_BxPxT, steps, config.repeats, codec))
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))
   return Region(
@@ -100,3 +102,10 @@ def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:
   hidden_NxPxT = grid.spread(hidden_NxL)
   around = ((0, 0), (region.margin, region.margin), (region.halo, 0))
   return jnp.where(jnp.pad(hidden_NxPxT, around), codec.unknown, region.canvas_NxQxW)
+
+
+def patch_states(region: Region, grid: Grid, config: ModelConfig):
+  """Which patches of each region have a note in them, and which are not all padding: two (N, L)."""
+  sounding_NxPxT = is_sounding(region.tokens_NxPxT, config.codec.num_values)
+  open_NxC = region.valid_NxT.reshape(-1, grid.cols, grid.patch[1]).any(axis=2)
+  return grid.split(sounding_NxPxT).any(axis=(2, 3)), open_NxC[:, jnp.asarray(grid.col_L)]

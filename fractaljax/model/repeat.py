@@ -3,8 +3,8 @@
 A bar that comes again begins with notes each of which is unlikely, unless it is known that the bar
 does. So the model says first, of each bar, how many bars before lies the one that it repeats, and
 shows that one to all levels below as an echo. A roll's repeats follow from its notes (`find`), and
-its likelihood is that of both. The same notes with other repeats have a probability, too, that is
-not counted: the likelihood is a bound, no more than a bar's notes leave open what it repeats.
+what is scored is both together: -log p(notes, repeats), which is more than -log p(notes) by what
+the notes leave open of the repeats, -log p(repeats | notes).
 """
 
 import flax.linen as nn
@@ -13,15 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.hint import SCALE
 from fractaljax.model.nats import NEVER
 from fractaljax.music.codec import Codec
 
-# What likeness of the bars before counts beside that of the bars: a repeat goes on.
-BEFORE = 0.5
-# Steps in which overlaps are told apart, and 1 for equals.
+# Shares are whole numbers of so many parts, so that equals are equal in every program.
+PARTS = 4096
+# Overlaps are told apart by eighths: 0 is no note in common, 8 is equal.
 NUM_OVERLAPS = 9
-# See `fractaljax.model.hint.SCALE`.
-SCALE = 8
 
 
 def overlaps(tokens_NxPxT, steps: int, most: int, codec: Codec):
@@ -49,18 +48,16 @@ def overlaps(tokens_NxPxT, steps: int, most: int, codec: Codec):
   return both_NxLxK, count_NxL[:, :, None] + count_NxL[:, then_LxK] - both_NxLxK
 
 
-def find(tokens_NxPxT, steps: int, most: int, codec: Codec):
+def find(both_NxLxK, either_NxLxK):
   """How many bars before each lies the one that it repeats, (N, L); 0 where it repeats none.
 
-  A bar repeats one with which it has half of their onsets in common: that with most, and of those
-  that are about as good the one after the one that the bar before is like, then the newest. See
-  `overlaps` for the arguments.
+  A bar can repeat those with which it has half of their notes in common, and repeats the one with
+  most of them in common; the share that the two bars before these have in common counts half as
+  much, since repeats go on. The newest of equals. See `overlaps` for the arguments.
   """
-  both_NxLxK, either_NxLxK = overlaps(tokens_NxPxT, steps, most, codec)
-  share_NxLxK = both_NxLxK / jnp.maximum(either_NxLxK, 1)
+  share_NxLxK = PARTS * both_NxLxK // jnp.maximum(either_NxLxK, 1)
   is_like_NxLxK = (both_NxLxK > 0) & (2 * both_NxLxK >= either_NxLxK)
-  best_NxLxK = jnp.where(is_like_NxLxK, share_NxLxK + BEFORE * after(share_NxLxK), 0.0)
-  return jnp.argmax(best_NxLxK, axis=2)
+  return jnp.argmax(is_like_NxLxK * (2 * share_NxLxK + after(share_NxLxK)), axis=2)
 
 
 def after(x_NxLx):
@@ -98,7 +95,7 @@ class Repeat(nn.Module):
     steps, most = self.config.levels[0].patch[1], self.config.repeats
     both_NxLxK, either_NxLxK = overlaps(tokens_NxPxT, steps, most, self.config.codec)
     eighth_NxLxK = after(8 * both_NxLxK // jnp.maximum(either_NxLxK, 1))
-    lag_NxL = after(find(tokens_NxPxT, steps, most, self.config.codec))
+    lag_NxL = after(find(both_NxLxK, either_NxLxK))
     eighth_NxAxK, lag_NxA = eighth_NxLxK[:, number_A], lag_NxL[:, number_A]
     lag_K = np.arange(most + 1)
     goes_on_NxAxK = (lag_NxA[..., None] == lag_K) & (lag_K > 0)
@@ -110,5 +107,5 @@ class Repeat(nn.Module):
 
 
 def none_first(rng, shape: tuple[int], dtype) -> jax.Array:
-  """Bias of the logits with which three bars in four begin as repeating none."""
+  """Bias of the logits with which a bar begins as repeating none in three cases of four."""
   return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * max(shape[0] - 2, 1)))

@@ -74,7 +74,9 @@ def one_logp(logits_NxAxK, one_NxA):
 
 def _inverse(probs_NxAxV, uniform_NxA):
   """The inverse of the distribution function."""
-  below_NxA = (jnp.cumsum(probs_NxAxV, axis=-1) <= uniform_NxA[..., None]).sum(axis=-1)
+  total_NxAxV = jnp.cumsum(probs_NxAxV, axis=-1)
+  # The last total is not quite 1, and what is impossible comes after it.
+  below_NxA = (total_NxAxV <= uniform_NxA[..., None] * total_NxAxV[..., -1:]).sum(axis=-1)
   return jnp.minimum(below_NxA, probs_NxAxV.shape[-1] - 1)
 
 

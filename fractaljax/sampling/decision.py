@@ -121,11 +121,13 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
 def _repeat(decoder: Decoder, job: Job, spot: Spot, cond):
   """Decides what first patches repeat, where it is not given.
 
+  What is known of a patch that begins as known is not heard.
+
   Returns:
     the job with it, the conditions of those who are told, and the log probability of each, (N, A).
   """
   region = job.region
-  logits = decoder.apply('repeats', cond, branch(region, decoder.branches), spot.patch_A)
+  logits = decoder.apply('repeat_logits', cond, branch(region, decoder.branches), spot.patch_A)
   logits = choice.temper(_guide(logits, job.scale_N, decoder), decoder.knobs.temperature_L[0])
   repeat_NxA = choice.choose_one(logits, spot.read_noise(job.noise.order[0]))
   given_NxA = region.repeat_NxL[:, spot.patch_A]

@@ -16,7 +16,8 @@ def parse(form: str, config: ModelConfig, num_steps: int, steps_per_bar: int) ->
   Args:
     form: sections with their bars, as 'A8 B8 A8': the bars of a section that has the name of an
       earlier one repeat those of the newest such section, one after another. Others are free, and
-      so are all bars after the last section.
+      so are all bars after the last section. The first section begins with the piece, prompt and
+      all. Whether a bar sounds at all the model decides before.
     config: of a model that says what repeats.
     num_steps: of the piece.
     steps_per_bar: in its metre.
@@ -30,24 +31,24 @@ def parse(form: str, config: ModelConfig, num_steps: int, steps_per_bar: int) ->
       f'--form={form} needs a model that says which bars repeat, with bars of {steps_per_bar} '
       'steps; train one with config.model.repeats, and config.model.patches that begin with a bar'
     )
-  sections = re.findall(r'([A-Za-z]+)(\d+)', form)
-  if not sections or re.fullmatch(r'\s*([A-Za-z]+\d+[\s,]*)+', form) is None:
+  if re.fullmatch(r'\s*([A-Za-z]+[1-9]\d*[\s,]*)+', form) is None:
     raise UserError(f'--form={form}: give sections with their bars, as "A8 B8 A8"')
-  repeat_L, begun, bar = np.full(num_steps // patch_steps, FREE, np.int32), {}, 0
-  for name, num in sections:
-    num_bars = int(num)
-    if bar + num_bars > len(repeat_L):
-      raise UserError(
-        f'--form={form}: bar {bar + num_bars} is after the last one, {len(repeat_L)}; '
-        f'give --steps={(bar + num_bars) * patch_steps} or fewer bars'
-      )
+  sections = [(name, int(bars)) for name, bars in re.findall(r'([A-Za-z]+)(\d+)', form)]
+  num_bars, longest = sum(bars for _, bars in sections), num_steps // patch_steps
+  if num_bars > longest:
+    raise UserError(
+      f'--form={form} has {num_bars} bars, and there are {longest}; '
+      f'give --steps={num_bars * patch_steps} or fewer bars'
+    )
+  repeat_L, begun, bar = np.full(longest, FREE, np.int32), {}, 0
+  for name, bars in sections:
     first, length = begun.get(name, (0, 0))
     if length and bar - first > config.repeats:
       raise UserError(
         f'--form={form}: {name} is {bar - first} bars before the bar that repeats it, and this '
         f'model can repeat what is {config.repeats} bars before, at most (config.model.repeats)'
       )
-    repeat_L[bar : bar + min(num_bars, length)] = bar - first
-    begun[name] = bar, num_bars
-    bar += num_bars
+    repeat_L[bar : bar + min(bars, length)] = bar - first
+    begun[name] = bar, bars
+    bar += bars
   return repeat_L

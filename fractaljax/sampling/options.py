@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model.config import ModelConfig
+from fractaljax.sampling.form import FREE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Knobs(NamedTuple):
     gate_bias: added to the logits of occupancy; 0 is the model.
     top_p: values are drawn from the smallest set that has this probability (Plan.nucleus).
     guidance: scale s of uncond + s * (cond - uncond) on logits (Plan.guided).
-    repeat_L: what the first patches are to repeat, see `fractaljax.sampling.form`; -1 and those
-      after the last one are left to the model.
+    repeat_L: what the first patches are to repeat, see `fractaljax.sampling.form`; FREE ones and
+      those after the last one are left to the model. Another length is compiled again.
   """
 
   temperature_L: jax.Array
@@ -54,7 +55,14 @@ def make_knobs(
   guidance: float = 1.0,
   repeat_L: Sequence[int] = (),
 ) -> Knobs:
-  """Knobs from plain numbers; one temperature stands for all levels."""
+  """Knobs from plain numbers; one temperature stands for all levels.
+
+  Raises:
+    ValueError: there is nothing that far back to repeat, or the model says nothing of repeats.
+  """
+  for i, lag in enumerate(repeat_L):
+    if not FREE <= lag <= min(i, config.repeats):
+      raise ValueError(f'repeat_L[{i}] is {lag}, not in -1 .. {min(i, config.repeats)}')
   temperature_L = jnp.broadcast_to(jnp.asarray(temperature, jnp.float32), len(config.levels))
   numbers = (jnp.float32(x) for x in (gate_bias, top_p, guidance))
   return Knobs(temperature_L, *numbers, jnp.asarray(repeat_L, jnp.int32))

@@ -39,6 +39,7 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
   """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
+  Of a model that says what repeats, together with what the rolls themselves do.
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
   """
@@ -51,8 +52,9 @@ def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   config, plan = decoder.model.config, decoder.plan
   region = whole_roll(crop, config)
   if config.repeats:
-    repeat_BxL = _asked(decoder.knobs, region.repeat_NxL)
-    if target_BxPxT is not None:
+    if target_BxPxT is None:
+      repeat_BxL = _asked(decoder.knobs, region.repeat_NxL)
+    else:
       repeat_BxL = whole_roll(crop._replace(tokens_PxT=target_BxPxT), config).repeat_NxL
     region = region.replace(repeat_NxL=repeat_BxL)
   if plan.guided:

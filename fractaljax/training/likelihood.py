@@ -23,7 +23,7 @@ class Likelihood(NamedTuple):
   """Negative log likelihood of crops, summed over all of them.
 
   Attributes:
-    nats_by_level: gates of each level, values of the last.
+    nats_by_level: gates of each level, values of the last; of the first, what repeats, too.
     num_steps: steps scored; padding does not count.
     num_notes: notes that begin in them.
     details: of each level what its decisions were like, sums; None where it decided nothing.
@@ -46,7 +46,7 @@ class Likelihood(NamedTuple):
   def bits_per_note_by_part(self) -> dict[str, float]:
     """What of the bits per note goes to when and what, to how long and to how loud.
 
-    Gates are of `when`, and so is a note's end where a gate tells of it.
+    Gates are of `when`, and so are a note's end where a gate tells of it, and what repeats.
     """
     nats_3 = sum(detail.nats_3 for detail in self.details if detail)
     return {part: self._bits_per_note(nats) for part, nats in zip(PARTS, nats_3, strict=True)}
@@ -54,7 +54,9 @@ class Likelihood(NamedTuple):
   @property
   def calibrations(self) -> dict[str, Calibration]:
     """Of each level that decides: how often what it expects not to be empty is so."""
-    return {name: Calibration(detail.bins_3xK) for name, _, detail in self._deciding()}
+    levels = self._deciding()
+    # Where nothing but what repeats is decided there are none.
+    return {n: Calibration(d.bins_3xK) for n, _, d in levels if d.bins_3xK.any()}
 
   def metrics(self) -> dict[str, float]:
     """All figures under their names.
@@ -100,8 +102,8 @@ def score_batches(
 ) -> Likelihood:
   """Scores batches of crops, teacher-forced, without dropout.
 
-  Exact if every level is AR; else a bound, estimated with one random order a region, its masks
-  drawn from `seed`.
+  Exact if `ModelConfig.exact`; else a bound. That of MAR levels is estimated with one random order
+  a region, its masks drawn from `seed`.
 
   Args:
     model, params: the model.

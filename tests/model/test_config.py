@@ -65,6 +65,8 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     ('matches', dict(matches=1, scan='pitch', halo_pitches=0)),
     ('matches', dict(matches=1, halo=0)),
     ('repeats', dict(repeats=1, scan='pitch', halo_pitches=0)),
+    ('repeats', dict(repeats=1, generators=('mar', 'ar'))),
+    ('repeats', dict(repeats=1, num_pitches=4)),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],
 )

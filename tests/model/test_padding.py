@@ -15,7 +15,7 @@ NUM_STEPS = 8
 @functools.cache
 def losses_of(generators=('ar', 'ar'), gate=True):
   """A model and a jitted function from crops to its losses, one key for all."""
-  config = models.tiny(generators=generators, gate=gate)
+  config = models.tiny(generators=generators, gate=gate, repeats=3 * (generators[0] == 'ar'))
   params = models.random_params(config)
 
   @models.quick_jit

@@ -36,7 +36,8 @@ def test_sections_of_one_name_repeat_each_other(text, lags):
     ('', 'A8 B8 A8'),
     ('A B', 'A8 B8 A8'),
     ('A2 3', 'A8 B8 A8'),
-    ('A4 B4 A3', '--steps=176'),
+    ('A2 A0', 'A8 B8 A8'),
+    ('A4 B4 A3 A2', '--steps=208'),
     ('A1 B8 A1', '8 bars before, at most'),
   ],
 )
@@ -49,6 +50,12 @@ def test_a_form_that_cannot_be_is_refused(text, named):
 def test_a_form_needs_a_model_that_says_which_bars_repeat(config, bar):
   with pytest.raises(UserError, match=rf'bars of {bar} steps; train one with config.model.repeats'):
     form.parse('A2 A2', config, 96, bar)
+
+
+@pytest.mark.parametrize('repeat_L', [(1,), (0, 2), (0, -2), (*range(9), 9)])
+def test_what_is_not_there_cannot_be_repeated(repeat_L):
+  with pytest.raises(ValueError, match=rf'repeat_L\[{len(repeat_L) - 1}\]'):
+    make_knobs(BARS, repeat_L=repeat_L)
 
 
 def test_the_sampler_repeats_what_it_is_asked_to():
