@@ -3,10 +3,12 @@
 Of excerpts of 512 steps of the training songs. A repeat begins in a bar of which half of the notes
 or more come again, at their step and pitch, from an earlier bar, where fewer than a quarter of
 those before the two do. Prints how far back these bars are, in bars, and in which share of them
-most notes have new velocities: they are played once more, not copied. And for echoes of some ages,
-in bars after ones that were unlike: how often the next note of the echo comes again, by how many
-notes of the bar until then did, and how many are different; and how often one that comes again has
-the same velocity, by how many were equal in it too until then, and how many were not.
+most notes have new velocities: they are played once more, not copied. Then which share of the bars
+repeat one in the eyes of a model with `model.repeats`, and which as far back as the bar before. And
+for echoes of some ages, in bars after ones that were unlike: how often the next note of the echo
+comes again, by how many notes of the bar until then did, and how many are different; and how often
+one that comes again has the same velocity, by how many were equal in it too until then, and how
+many were not.
 
 python -m benchmarks.repeats --data=data/pop909
 """
@@ -23,7 +25,10 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
+from fractaljax.model.repeat import find
+from fractaljax.model.repeat import overlaps as overlaps_of_bars
 from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_UNEQUAL
+from fractaljax.music.codec import Codec
 from fractaljax.music.notes import Song
 from fractaljax.music.repetition import overlaps
 
@@ -51,6 +56,12 @@ def begins(share_LxB: np.ndarray) -> list[set[int]]:
   goes_on_B = (repeats_LxB & (before_LxB >= UNLIKE)).any(axis=0)
   is_first_LxB = repeats_LxB & ~goes_on_B
   return [set((np.flatnonzero(is_first_L) + 1).tolist()) for is_first_L in is_first_LxB.T]
+
+
+def repeats(tokens_PxT: np.ndarray, codec: Codec) -> np.ndarray:
+  """How many bars before each bar lies the one that it repeats, any of an excerpt, (B,)."""
+  most = tokens_PxT.shape[1] // STEPS_PER_BAR - 1
+  return np.asarray(find(*overlaps_of_bars(tokens_PxT[None], STEPS_PER_BAR, most, codec)))[0]
 
 
 def is_played_anew(notes_BxC: np.ndarray, bar: int, lag: int) -> bool:
@@ -117,6 +128,7 @@ def main(_):
   songs = read_songs(setting.DATA.value, 'train', config.data.in_c)
   songs = [song for song in songs if song.steps_per_bar == STEPS_PER_BAR]
   by_age, num_bars, num_begins, num_of_ages, num_anew = Counter(), 0, 0, 0, 0
+  num_repeat, num_go_on = 0, 0
   counts = dict.fromkeys(AGES, no_counts())
   for crop in tqdm(pipeline.windows(songs, codec, NUM_STEPS, 0, ()), unit='excerpt'):
     if not crop.valid_T.all():
@@ -127,6 +139,9 @@ def main(_):
     notes_BxC = notes_BxSxP.reshape(len(notes_BxSxP), -1)
     song = Song(codec.decode(crop.tokens_PxT), NUM_STEPS)
     share_LxB = np.stack([shared(song, lag) for lag in range(1, song.num_bars)])
+    lag_B = repeats(crop.tokens_PxT, codec)
+    num_repeat += int((lag_B > 0).sum())
+    num_go_on += int(((lag_B[1:] > 0) & (lag_B[1:] == lag_B[:-1])).sum())
     first = {bar: found for bar, found in enumerate(begins(share_LxB)) if found}
     num_bars, num_begins = num_bars + len(notes_BxC), num_begins + len(first)
     by_age.update(lag for found in first.values() for lag in found)
@@ -142,6 +157,8 @@ def main(_):
     bars_back={lag: round(n / max(num_begins, 1), 3) for lag, n in by_age.most_common(12)},
     one_of_the_ages=round(num_of_ages / max(num_begins, 1), 3),
     played_anew=round(num_anew / max(num_begins, 1), 3),
+    repeats=round(num_repeat / max(num_bars, 1), 3),
+    go_on=round(num_go_on / max(num_bars, 1), 3),
     comes_again={age: shares(x.again) for age, x in counts.items()},
     with_its_velocity={age: shares(x.velocity) for age, x in counts.items()},
   )  # fmt: skip
