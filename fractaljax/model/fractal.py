@@ -83,7 +83,7 @@ class Fractal(nn.Module):
       crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
     region = whole_roll(crop, self.config)
     if repeat_BxL is not None:
-      region = region.replace(repeat_NxL=repeat_BxL)
+      region = region.replace(repeat_NxL=jnp.asarray(repeat_BxL))
     weight_N = jnp.ones(region.row_N.shape)
     before_NxPxT = None if train else tokens_before(crop, self.config.codec)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)

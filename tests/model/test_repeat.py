@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ import models
 from fractaljax.model import repeat
 from fractaljax.model.children import children
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
+from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
 from fractaljax.model.region import whole_roll
 from fractaljax.music.codec import Codec
@@ -96,6 +98,20 @@ def test_notes_depend_on_what_is_said_to_repeat():
   last_3xZ = prob_RxZ[-3:, (repeat_ZxL[:, 1] == 0)]
   assert last_3xZ.shape == (3, 3)
   assert np.ptp(last_3xZ / last_3xZ.sum(axis=0), axis=1).max() > 0.02
+
+
+def test_patches_are_told_what_they_repeat():
+  config, params, num_steps = model_of('bars')
+  crop = models.as_crop(np.ones((1, 1, num_steps)), config.halo, config.codec)
+  repeat_1xL = np.array([[0, 1, 0]])
+
+  def notes_nats(params):
+    losses = Fractal(config).apply(params, crop, False, repeat_BxL=repeat_1xL)
+    return losses[1].nats
+
+  gradient = models.quick_jit(jax.grad(notes_nats))(params)['params']
+  gradient_KxD = gradient['repeat']['vector']['embedding']
+  np.testing.assert_array_equal(np.any(gradient_KxD, axis=1), [True, True, False, False])
 
 
 @pytest.mark.parametrize('gate', [True, False])
