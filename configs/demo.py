@@ -25,6 +25,7 @@ def get_config() -> ConfigDict:
   config.model.depths = (2, 3, 1, 1)
   config.model.heads = (4, 4, 3, 2)
   config.model.dropout = 0.0
+  config.model.repeats = 15  # bars
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.99
   config.log_every = 25
