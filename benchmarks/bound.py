@@ -9,6 +9,7 @@ python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from tqdm import tqdm
@@ -19,12 +20,13 @@ from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
+from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.region import whole_roll
 from fractaljax.music.crop import Crop
 from fractaljax.training.likelihood import needed_capacities
 from fractaljax.training.step import num_notes
-from fractaljax.training.trained import Trained, load
+from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _EXCERPTS = flags.DEFINE_integer('excerpts', 8, 'how many, evenly among all', lower_bound=1)
@@ -32,18 +34,13 @@ _OTHERS = flags.DEFINE_integer('others', 4, 'other repeats of each bar', lower_b
 AT_A_TIME = 4
 
 
-def probable_repeats(trained: Trained, crop_1: Crop):
+def probable_repeats(model: Fractal, params, crop_1: Crop):
   """What the bars of an excerpt repeat, (L,), and what they might by probability, (L, K)."""
-
-  def logits(params, crop_1):
-    model, region = trained.model, whole_roll(crop_1, trained.model.config)
-    bars = np.arange(region.repeat_NxL.shape[1])
-    _, y_1xLxD = model.apply(params, 0, region, region.canvas_NxQxW, method='predict')
-    logits_1xLxK = model.apply(params, y_1xLxD, region, bars, method='repeat_logits')
-    return region.repeat_NxL[0], logits_1xLxK[0]
-
-  own_L, logits_LxK = jax.jit(logits)(trained.params, crop_1)
-  return np.asarray(own_L), np.argsort(-np.asarray(logits_LxK), axis=1)
+  region = whole_roll(crop_1, model.config)
+  bars = np.arange(region.repeat_NxL.shape[1])
+  _, y_1xLxD = model.apply(params, 0, region, region.canvas_NxQxW, method='predict')
+  logits_1xLxK = model.apply(params, y_1xLxD, region, bars, method='repeat_logits')
+  return region.repeat_NxL[0], jnp.argsort(-logits_1xLxK[0], axis=1)
 
 
 def others(own_L, order_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,17 +64,18 @@ def main(_):
   inputs = config.codec, trained.config.data.crop_steps, config.halo, config.attributes
   crops = [crop for crop in pipeline.windows(songs, *inputs) if crop.valid_T.all()]
   crops = crops[:: max(len(crops) // _EXCERPTS.value, 1)][: _EXCERPTS.value]
-  capacities = needed_capacities(config, [jax.tree.map(lambda x: x[None], crop) for crop in crops])
+  batches = list(pipeline.batched(crops, 1))
+  capacities = needed_capacities(config, batches)
 
   def nats(params, crop_1, repeat_L):
     losses = trained.model.apply(params, crop_1, False, capacities, repeat_L[None])
     return sum(loss.nats for loss in losses)
 
   score = jax.jit(jax.vmap(nats, (None, None, 0)))
+  repeats = jax.jit(probable_repeats, static_argnums=0)
   total, less, notes = 0.0, 0.0, 0
-  for crop in tqdm(crops, unit='excerpt'):
-    crop_1 = jax.tree.map(lambda x: x[None], crop)
-    own_L, order_LxK = probable_repeats(trained, crop_1)
+  for crop_1 in tqdm(batches, unit='excerpt'):
+    own_L, order_LxK = map(np.asarray, repeats(trained.model, trained.params, crop_1))
     bar_R, repeat_RxL = others(own_L, order_LxK, _OTHERS.value)
     rows = np.concatenate([own_L[None], repeat_RxL])
     # The last ones are scored again to fill the last batch.
@@ -85,7 +83,7 @@ def main(_):
     chunks = rows[index].reshape(-1, AT_A_TIME, len(own_L))
     nats_R = np.concatenate([score(trained.params, crop_1, chunk) for chunk in chunks])
     own, other_R = float(nats_R[0]), nats_R[1 : len(rows)].astype(np.float64)
-    sounds_PxT = is_sounding(crop.tokens_PxT, config.codec.num_values)
+    sounds_PxT = is_sounding(crop_1.tokens_PxT[0], config.codec.num_values)
     sounds_L = sounds_PxT.reshape(len(sounds_PxT), len(own_L), -1).any(axis=(0, 2))
     added_L = np.bincount(bar_R, np.exp(own - other_R), minlength=len(own_L))
     total, less = total + own, less + float(np.log1p(added_L)[sounds_L].sum())

@@ -66,6 +66,14 @@ def trained(tmp_path_factory):
   return workdir
 
 
+def config_in_order():
+  """The config of the flags TINY and IN_ORDER."""
+  config = demo.get_config()
+  pairs = [flag.removeprefix('--config.').split('=') for flag in (*TINY[1:], IN_ORDER)]
+  config.update_from_flattened_dict({key: literal_eval(value) for key, value in pairs})
+  return config
+
+
 def last_json(done: subprocess.CompletedProcess) -> dict:
   assert done.returncode == 0, done.stderr
   return json.loads(done.stdout.splitlines()[-1])
@@ -138,9 +146,7 @@ def test_a_passage_is_repainted_and_the_rest_is_kept(trained, songs, tmp_path):
 
 @pytest.mark.slow
 def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path):
-  workdir, config = tmp_path / 'run', demo.get_config()
-  pairs = [flag.removeprefix('--config.').split('=') for flag in (*TINY[1:], IN_ORDER)]
-  config.update_from_flattened_dict({key: literal_eval(value) for key, value in pairs})
+  workdir, config = tmp_path / 'run', config_in_order()
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   prompt = last_json(run('sample', *model, f'--prompt={songs / "song.mid"}', '--prompt_steps=32'))
@@ -159,9 +165,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
 
 @pytest.mark.slow
 def test_a_piece_is_written_in_a_form(tmp_path):
-  workdir, config = tmp_path / 'run', demo.get_config()
-  pairs = [flag.removeprefix('--config.').split('=') for flag in (*TINY[1:], IN_ORDER)]
-  config.update_from_flattened_dict({key: literal_eval(value) for key, value in pairs})
+  workdir, config = tmp_path / 'run', config_in_order()
   config.model.patches, config.model.repeats = ((128, 16), (1, 1)), 2
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')

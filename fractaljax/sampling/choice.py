@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model.nats import value_nats
 from fractaljax.model.occupancy import not_all_empty
 
 
@@ -68,8 +69,7 @@ def choose_one(logits_NxAxK, uniform_NxA):
 
 def one_logp(logits_NxAxK, one_NxA):
   """Log probability of one of K, (N, A)."""
-  logp_NxAxK = jax.nn.log_softmax(logits_NxAxK)
-  return jnp.take_along_axis(logp_NxAxK, one_NxA[..., None], axis=-1, mode='clip')[..., 0]
+  return -value_nats(jax.nn.log_softmax(logits_NxAxK), one_NxA)
 
 
 def _inverse(probs_NxAxV, uniform_NxA):
