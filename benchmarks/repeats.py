@@ -27,12 +27,14 @@ from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.model.repeat import find
 from fractaljax.model.repeat import overlaps as overlaps_of_bars
-from fractaljax.model.trust import MOST_AGAIN, MOST_DIFFERENT, MOST_EQUAL, MOST_UNEQUAL
+from fractaljax.model.trust import MOST_EQUAL, MOST_UNEQUAL
 from fractaljax.music.codec import Codec
 from fractaljax.music.notes import Song
 from fractaljax.music.repetition import overlaps
 
 NUM_STEPS, STEPS_PER_BAR = 512, 16
+# Of the notes of a bar so far: how many came again and how many did not, up to so many.
+MOST_AGAIN, MOST_DIFFERENT = 6, 4
 AGES = 4, 8, 16
 # What a bar has in common with one that it repeats, at least; one that is unlike has less than.
 REPEAT, UNLIKE = 0.5, 0.25

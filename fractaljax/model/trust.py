@@ -22,9 +22,11 @@ NUM_CHORDS = 6 * 2
 # Of the notes of the bar, how many are equal and how many are not, up to so many.
 MOST_EQUAL, MOST_UNEQUAL = 5, 3
 NUM_COPIES = (MOST_EQUAL + 1) * (MOST_UNEQUAL + 1)
-# And how many came again, with any velocity, and how many did not.
-MOST_AGAIN, MOST_DIFFERENT = 6, 4
-NUM_REPEATS = (MOST_AGAIN + 1) * (MOST_DIFFERENT + 1)
+# And how many came again, with any velocity, and how many did not, at least: in a bar of twenty
+# notes these tell whether it has half of another's.
+AGAIN = (1, 2, 3, 4, 5, 6, 8, 10, 13, 17)
+DIFFERENT = (1, 2, 3, 4, 6, 8, 11, 15)
+NUM_REPEATS = (len(AGAIN) + 1) * (len(DIFFERENT) + 1)
 NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_COPIES + NUM_REPEATS)
 
 
@@ -116,8 +118,10 @@ def rows_by_echo(trust_NxEx, so_far_NxEx3, below_NxEx3):
   sounds_NxEx, notes_NxEx = trust_NxEx // NUM_LIKENESSES, trust_NxEx % NUM_LIKENESSES
   bar_NxEx3 = so_far_NxEx3 + below_NxEx3
   equal_NxEx, different_NxEx = bar_NxEx3[..., 0], bar_NxEx3[..., 2]
-  copy_NxEx = _pair(equal_NxEx, MOST_EQUAL, bar_NxEx3[..., 1] + different_NxEx, MOST_UNEQUAL)
-  repeat_NxEx = _pair(_again(bar_NxEx3), MOST_AGAIN, different_NxEx, MOST_DIFFERENT)
+  unequal_NxEx = jnp.minimum(bar_NxEx3[..., 1] + different_NxEx, MOST_UNEQUAL)
+  copy_NxEx = jnp.minimum(equal_NxEx, MOST_EQUAL) * (MOST_UNEQUAL + 1) + unequal_NxEx
+  again_NxEx = _bin(_again(bar_NxEx3), AGAIN)
+  repeat_NxEx = again_NxEx * (len(DIFFERENT) + 1) + _bin(different_NxEx, DIFFERENT)
   first, each_NxEx = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, copy_NxEx.shape)]
   for likeness_NxEx, num, x_NxEx in (
     (notes_NxEx, NUM_CHORDS, _chord(below_NxEx3)),
@@ -144,9 +148,9 @@ def _again(count_x3):
   return count_x3[..., 0] + count_x3[..., 1]
 
 
-def _pair(one_x, most_one: int, other_x, most_other: int):
-  """One number for two counts, each up to its most."""
-  return jnp.minimum(one_x, most_one) * (most_other + 1) + jnp.minimum(other_x, most_other)
+def _bin(count_x, edges: tuple[int, ...]):
+  """How many of the edges a count reaches."""
+  return (count_x[..., None] >= np.array(edges)).sum(axis=-1)
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):
