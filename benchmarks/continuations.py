@@ -26,6 +26,7 @@ from fractaljax.mesh import data_parallel
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import Song
 from fractaljax.music.repetition import overlaps
+from fractaljax.sampling import known
 from fractaljax.sampling.draw import make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
@@ -45,8 +46,10 @@ def go_on(trained: Trained, crops: Sequence[Crop], known_steps: int) -> np.ndarr
   each, rolls = placement.at_least(min(_BATCH_SIZE.value, len(crops))), []
   for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
     is_known_T = np.arange(batch.tokens_PxT.shape[2]) < known_steps
+    songs = [Song(config.codec.decode(x_PxT), batch.valid_T.shape[1]) for x_PxT in batch.tokens_PxT]
+    ids_BxA = np.stack([known.of_beginning(config, song, known_steps) for song in songs])
     tokens_BxPxT = np.where(is_known_T, batch.tokens_PxT, config.codec.unknown).astype(np.int32)
-    crop_B = placement.spread(batch._replace(tokens_PxT=tokens_BxPxT))
+    crop_B = placement.spread(batch._replace(tokens_PxT=tokens_BxPxT, attributes_A=ids_BxA))
     number_B = placement.spread(each * len(rolls) + np.arange(each))
     rolls.append(placement.gather(program(trained.params, crop_B, number_B, knobs)))
   return np.concatenate(rolls)[: len(crops)]

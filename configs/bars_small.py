@@ -34,6 +34,9 @@ def get_config() -> ConfigDict:
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
   config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.model.repeats = 31  # bars
+  config.model.attributes = (
+    'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
+  )  # fmt: skip
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.998
   config.eval_every = 2_000

@@ -12,7 +12,7 @@ from fractaljax import command, distributed
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
 from fractaljax.music import midi
-from fractaljax.music.attributes import attribute_ids
+from fractaljax.music.attributes import attribute_ids, parse
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import VELOCITY, Song
 from fractaljax.music.pictures import save_roll
@@ -44,6 +44,9 @@ _PROMPT_STEPS = flags.DEFINE_integer('prompt_steps', 128, 'length of that beginn
 _INPAINT = flags.DEFINE_string('inpaint', None, 'MIDI file of which a passage is written anew')
 _INPAINT_STEPS = flags.DEFINE_string('inpaint_steps', '64:192', 'that passage, FIRST:END')
 _LIKE = flags.DEFINE_string('like', None, 'MIDI file that gives the attributes')
+_ATTRIBUTES = flags.DEFINE_string(
+  'attributes', None, 'attributes, as density=20,dynamics=6; the model draws the others'
+)
 _FORM = flags.DEFINE_string(
   'form', None, 'sections with their bars, as "A8 B8 A8": those of one name repeat each other'
 )
@@ -71,12 +74,13 @@ def main(_):
   placement = data_parallel(jax.devices())
   trained = load(_CHECKPOINT.value, placement, _WHICH.value)
   config = trained.model.config
-  crop = _known(config, song)
   guided = _GUIDANCE.value != 1
-  if (guided or _LIKE.value) and not config.attributes:
+  if (guided or _LIKE.value or _ATTRIBUTES.value) and not config.attributes:
     raise UserError(
-      '--guidance and --like need a model with attributes; train one with config.model.attributes'
+      '--guidance, --like and --attributes need a model with attributes; train one with '
+      'config.model.attributes'
     )
+  crop = _known(config, song)
   plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
   temperatures = _temperatures(len(config.levels))
   num_steps, repeat_L = crop.tokens_PxT.shape[1], ()
@@ -139,6 +143,9 @@ def _known(config: ModelConfig, song: Song) -> Crop:
   if _LIKE.value:
     ids_A = attribute_ids(midi.read_song(_LIKE.value), config.attributes)
     crop = crop._replace(attributes_A=ids_A)
+  if _ATTRIBUTES.value:
+    ids_A = parse(_ATTRIBUTES.value, config.attributes)
+    crop = crop._replace(attributes_A=np.where(ids_A > 0, ids_A, crop.attributes_A))
   return crop
 
 

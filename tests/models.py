@@ -135,6 +135,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.integers(0, 9, (num, size[1])), jnp.int32),
     jnp.asarray(rng.integers(0, pitches // size[0], num) * size[0], jnp.int32),
     jnp.zeros(num, jnp.int32),
+    jnp.zeros((num, len(config.attributes)), jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     memory,
     None,

@@ -158,18 +158,22 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   assert "'ar'" in line
   assert '--prompt' in line
   assert 'config.model.repeats' in refusal('sample', *model, '--form=A2 A2')
+  assert 'config.model.attributes' in refusal('sample', *model, '--attributes=density=5')
   data = f'--config.data.directory={songs / "prepared"}'
   line = refusal('main', *TINY, IN_ORDER, data, f'--workdir={workdir}', '--config.model.halo=8')
   assert 'config.model.halo' in line
 
 
 @pytest.mark.slow
-def test_a_piece_is_written_in_a_form(tmp_path):
+def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_for(tmp_path):
   workdir, config = tmp_path / 'run', config_in_order()
   config.model.patches, config.model.repeats = ((128, 16), (1, 1)), 2
+  config.model.attributes = ('density', 'key')
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
-  assert last_json(run('sample', *model, '--form=A1 B1 A1'))['samples'] == 1
+  asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am'
+  assert last_json(run('sample', *model, *asked))['samples'] == 1
+  assert 'density, key' in refusal('sample', *model, '--attributes=mood=5')
   assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')
   assert 'A8 B8' in refusal('sample', *model, '--form=')
 

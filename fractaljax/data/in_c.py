@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from fractaljax.data.records import Songs
-from fractaljax.music.attributes import best_key
 from fractaljax.music.crop import transposed
+from fractaljax.music.keys import best_key
 from fractaljax.music.notes import Song
 
 TONIC = {'major': 0, 'minor': 9}

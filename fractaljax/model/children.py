@@ -45,7 +45,10 @@ def children(
   if config.num_echoes:
     memory = _memory(region, grid, seen_NxQxW, before_CxPxH, flat_C, config)
   row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
-  return Region(canvas_CxQxW, valid, phase, bar, row_C, col_C, cond_CxD, memory, None, margin)
+  attributes_CxA = region.attributes_NxA[n_C]
+  return Region(
+    canvas_CxQxW, valid, phase, bar, row_C, col_C, attributes_CxA, cond_CxD, memory, None, margin
+  )
 
 
 def _memory(

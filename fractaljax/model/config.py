@@ -82,7 +82,8 @@ class ModelConfig:
     phrase_bars: bars of a phrase: the period of the bar embedding.
     num_phrases: phrases since a song's beginning that are told apart; any after them is as the last
       of them. With 1 the model does not know how far into a song it is.
-    attributes: names of the global attributes that condition the first level.
+    attributes: names of the global attributes of a song, which are decided first and which every
+      level hears, see `fractaljax.model.prior`.
     cond_drop: probability that training hides an attribute.
     dtype: compute type, 'float32' or 'bfloat16'; parameters and logits are float32.
     remat: whether training computes the inside of each block twice, to keep less in memory.
@@ -129,8 +130,9 @@ class ModelConfig:
 
   @property
   def exact(self) -> bool:
-    """Whether the likelihood is exact (every level AR, nothing said of repeats) and not a bound."""
-    return all(level.causal for level in self.levels) and not self.repeats
+    """Whether the likelihood is exact and not a bound: every level AR, and only notes are said."""
+    is_causal = all(level.causal for level in self.levels)
+    return is_causal and not self.repeats and not self.attributes
 
   def check_steps(self, num_steps: int, name: str):
     """Raises UserError unless the first patch divides `num_steps`, called `name` in the message."""

@@ -46,8 +46,8 @@ def gate_detail(logit_NxL, nats_NxL, occupied_NxL, free_NxL, weight_NxL) -> Deta
   )
 
 
-def repeat_detail(logp_NxLxK, nats_NxL, weight_NxL) -> Detail:
-  """What first patches repeat. All nats are of `when`; nothing is said of what is empty."""
+def choice_detail(logp_NxLxK, nats_NxL, weight_NxL) -> Detail:
+  """Repeats and attributes. All nats are of `when`; nothing is said of what is empty."""
   entropy_NxL = -(jnp.exp(logp_NxLxK) * logp_NxLxK).sum(axis=-1)
   when = (weight_NxL * nats_NxL).sum()
   return Detail(
@@ -56,6 +56,11 @@ def repeat_detail(logp_NxLxK, nats_NxL, weight_NxL) -> Detail:
     weight_NxL.sum(),
     jnp.zeros((3, NUM_BINS)),
   )
+
+
+def added(one: Detail | None, other: Detail) -> Detail:
+  """Those of two kinds of decisions together."""
+  return other if one is None else jax.tree.map(jnp.add, one, other)
 
 
 def value_detail(

@@ -14,8 +14,9 @@ from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.detail import (
   Detail,
+  added,
+  choice_detail,
   gate_detail,
-  repeat_detail,
   tokens_before,
   value_detail,
 )
@@ -23,6 +24,7 @@ from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_forced
 from fractaljax.model.patches import Grid
+from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import Region, hide, patch_states, whole_roll
 from fractaljax.model.repeat import Repeat
 from fractaljax.model.split import Split
@@ -34,7 +36,7 @@ class LevelLoss(NamedTuple):
 
   Attributes:
     nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
-      what its patches repeat, too.
+      the rolls' attributes and what its patches repeat, too.
     num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
@@ -53,14 +55,15 @@ class Fractal(nn.Module):
 
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
-  order-agnostic bound of Hoogeboom et al. 2022). Where the model says what repeats they are those
-  of the rolls and their repeats together, and so a bound, too.
+  order-agnostic bound of Hoogeboom et al. 2022). They are those of the rolls together with their
+  attributes and what their bars repeat, where the model says these, and so a bound, too.
   """
 
   config: ModelConfig
 
   def setup(self):
     self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
+    self.prior = Prior(self.config) if self.config.attributes else None
     self.repeat = Repeat(self.config) if self.config.repeats else None
 
   def __call__(
@@ -79,11 +82,11 @@ class Fractal(nn.Module):
       capacities: patches that each level but the last can expand; None for the config's shares.
       repeat_BxL: what to score as repeats, see `Region.repeat_NxL`; None for the crops' own.
     """
-    if train and self.config.attributes:
-      crop = crop._replace(attributes_A=self._drop_attributes(crop.attributes_A))
     region = whole_roll(crop, self.config)
     if repeat_BxL is not None:
       region = region.replace(repeat_NxL=jnp.asarray(repeat_BxL))
+    if train and self.config.attributes:
+      region = region.replace(attributes_NxA=self._drop_attributes(region.attributes_NxA))
     weight_N = jnp.ones(region.row_N.shape)
     before_NxPxT = None if train else tokens_before(crop, self.config.codec)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
@@ -93,6 +96,8 @@ class Fractal(nn.Module):
         split, region, before_NxPxT, weight_N, capacity, train
       )
       losses.append(loss)
+    if self.config.attributes:
+      losses[0] = self._with_attributes(losses[0], crop, train)
     return tuple(losses)
 
   def _level(self, split: Split, region: Region, before_NxPxT, weight_N, capacity: int, train):
@@ -124,8 +129,7 @@ class Fractal(nn.Module):
     if region.repeat_NxL is not None:
       more, more_detail = self._repeat_nats(y_NxLxD, region, weight_NxL * chosen_NxL)
       nats += more
-      if not train:
-        detail = jax.tree.map(jnp.add, detail, more_detail) if detail else more_detail
+      detail = None if train else added(detail, more_detail)
       cond_NxLxC = self.told(cond_NxLxC, region.repeat_NxL)
     rng = self.make_rng('mask') if train else None
     gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
@@ -164,7 +168,21 @@ class Fractal(nn.Module):
     logits_NxLxK = self.repeat_logits(y_NxLxD, region, np.arange(weight_NxL.shape[1]))
     logp_NxLxK = jax.nn.log_softmax(logits_NxLxK)
     nats_NxL = value_nats(logp_NxLxK, region.repeat_NxL)
-    return (weight_NxL * nats_NxL).sum(), repeat_detail(logp_NxLxK, nats_NxL, weight_NxL)
+    return (weight_NxL * nats_NxL).sum(), choice_detail(logp_NxLxK, nats_NxL, weight_NxL)
+
+  def _with_attributes(self, loss: LevelLoss, crop: Crop, train) -> LevelLoss:
+    """The loss of the first level with that of the rolls' attributes, of those that are given."""
+    ids_BxA = jnp.asarray(crop.attributes_A)
+    place_BxA = jnp.broadcast_to(jnp.arange(ids_BxA.shape[1]), ids_BxA.shape)
+    if train:  # in any order: asked for some of them, the sampler draws the others
+      place_BxA = jax.random.uniform(self.make_rng('mask'), ids_BxA.shape)
+    logp_BxAxK = jax.nn.log_softmax(self.prior(ids_BxA, before(place_BxA)))
+    nats_BxA = value_nats(logp_BxAxK, ids_BxA)
+    weight_BxA = (ids_BxA > 0) & jnp.asarray(crop.valid_T).any(axis=1, keepdims=True)
+    loss = loss._replace(nats=loss.nats + (weight_BxA * nats_BxA).sum())
+    if train:
+      return loss
+    return loss._replace(detail=added(loss.detail, choice_detail(logp_BxAxK, nats_BxA, weight_BxA)))
 
   def _drop_attributes(self, ids_BxA):
     keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
@@ -178,6 +196,10 @@ class Fractal(nn.Module):
     """One patch of AR level `index`: logits (N, 1, ...), its children's condition, the cache."""
     y_Nx1xD, logits, cache = self.splits[index].step(place_NxLxD, region, grid, cache, i)
     return logits, y_Nx1xD, cache
+
+  def attribute_logits(self, ids_NxA, known_NxAxA):
+    """Logits of the attributes of rolls, see `Prior`."""
+    return self.prior(ids_NxA, known_NxAxA)
 
   def repeat_logits(self, y_NxAxD, region: Region, number_A):
     """Logits of what each of the first patches `number_A` repeats, see `Repeat`."""

@@ -27,7 +27,8 @@ class Region:
     bar_NxT: index of the bar in the song.
     row_N: pitch row of the region's lowest pitch.
     col_N: its first step in the roll.
-    cond_NxC: the parent's output; for the whole roll the ids of its attributes.
+    attributes_NxA: ids of the attributes of the roll that it is part of, 0 = not given.
+    cond_NxC: the parent's output; None for the whole roll.
     memory: of what it may repeat; None for the whole roll, and where the model has no echoes.
     repeat_NxL: for the whole roll, how many first patches before each lies the one that it repeats,
       see `fractaljax.model.repeat`; else None, and where the model says nothing of it.
@@ -40,7 +41,8 @@ class Region:
   bar_NxT: jax.Array
   row_N: jax.Array
   col_N: jax.Array
-  cond_NxC: jax.Array
+  attributes_NxA: jax.Array
+  cond_NxC: jax.Array | None
   memory: Memory | None
   repeat_NxL: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
@@ -91,6 +93,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
+    None,
     None,
     repeat_BxL,
     margin,

@@ -26,9 +26,9 @@ class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   An AR level reads, at each patch, the patch before it in the scan; a MAR level reads every patch
-  in place, the masked ones as unknown. Both add the parent's output, and of the patch itself the
-  halo strip, the echoes with how far they can be trusted, and the place in pitch, metre and song.
-  What the echoes say by themselves is added to the logits.
+  in place, the masked ones as unknown. Both add the parent's output, the roll's attributes, and of
+  the patch itself the halo strip, the echoes with how far they can be trusted, and the place in
+  pitch, metre and song. What the echoes say by themselves is added to the logits.
   """
 
   config: ModelConfig
@@ -62,7 +62,9 @@ class Split(nn.Module):
       self.trust = nn.Embed(config.num_echoes * NUM_ROWS, level.width, embedding_init=zeros)
       self.hint = Hint(config, self.is_last) if self.decides else None
     self.cond = self.dense(level.width) if self.index else None
-    self.attributes = [nn.Embed(num_ids(name), level.width) for name in self.attribute_names]
+    self.attributes = [
+      nn.Embed(num_ids(name), level.width, embedding_init=zeros) for name in config.attributes
+    ]
     if level.causal:
       self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
@@ -93,10 +95,6 @@ class Split(nn.Module):
     p, t = self.level.patch
     rows = self.config.codec.num_pitches // p
     return 0 if self.index else self.config.span // t * rows
-
-  @property
-  def attribute_names(self) -> tuple[str, ...]:
-    return () if self.index else self.config.attributes
 
   @property
   def is_whole(self) -> bool:
@@ -170,7 +168,7 @@ class Split(nn.Module):
       row_NxEx4 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx3, memory.below_NxEx3)
       place_NxRxCxD += self.trust(row_NxEx4).sum(axis=(1, 2))[:, None, None]
     for a, embed in enumerate(self.attributes):
-      place_NxRxCxD += embed(region.cond_NxC[:, a])[:, None, None]
+      place_NxRxCxD += embed(region.attributes_NxA[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
 
   def hints(self, region: Region, seen_NxQxW, grid: Grid, i=None):

@@ -1,18 +1,34 @@
-"""Global attributes of a song, as ids a model can be conditioned on; id 0 is "not given"."""
+"""Global attributes: what a song is like as a whole, as ids; id 0 is "not given"."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from fractaljax.errors import UserError
-from fractaljax.music.harmony import MODES, SCALES, Key
-from fractaljax.music.notes import DURATION, PITCH, Song
+from fractaljax.music.harmony import MODES
+from fractaljax.music.keys import best_key, in_key_share
+from fractaljax.music.notes import PITCH, VELOCITY, Song
+from fractaljax.music.repetition import self_similarity
 
-# Lower edges of the bins after the first.
-TEMPO_EDGES = (60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180)  # quarters a minute
-DENSITY_EDGES = (2, 4, 6, 8, 10, 12, 15, 18, 22, 27, 34, 45)  # notes a bar
+ROOTS = ('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
+KEYS = tuple(root + mode for mode in ('', 'm') for root in ROOTS)
 
-# Krumhansl & Kessler 1982: how well each degree above the tonic fits the key.
-MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+
+class Attribute(NamedTuple):
+  """A number that a song has, told in bins.
+
+  Attributes:
+    measure: of a song; None where it does not tell.
+    edges: lower edges of the bins after the first.
+  """
+
+  measure: Callable[[Song], float | None]
+  edges: tuple[float, ...]
+
+  def id(self, value: float | None) -> int:
+    """1 + its bin, or 0."""
+    return 0 if value is None else 1 + int(np.digitize(value, self.edges))
 
 
 def num_ids(name: str) -> int:
@@ -21,7 +37,7 @@ def num_ids(name: str) -> int:
   Raises:
     UserError: there is no such attribute.
   """
-  return 1 + _attribute(name)[0]
+  return 2 + len(_attribute(name).edges)
 
 
 def attribute_ids(song: Song, names: tuple[str, ...]) -> np.ndarray:
@@ -33,69 +49,90 @@ def attribute_ids(song: Song, names: tuple[str, ...]) -> np.ndarray:
   Raises:
     UserError: there is no such attribute.
   """
-  return np.array([_attribute(name)[1](song) for name in names], np.int32)
+  each = [_attribute(name) for name in names]
+  return np.array([attribute.id(attribute.measure(song)) for attribute in each], np.int32)
 
 
-def best_key(notes_Nx4: np.ndarray) -> Key | None:
-  """The key that fits best, or None without notes.
+def parse(text: str, names: tuple[str, ...]) -> np.ndarray:
+  """Ids of attributes that a user asks for, as 'density=20,key=Am'.
 
-  The one of 24 whose profile correlates best with the sounding time of each pitch class
-  (Krumhansl 1990, ch. 4).
+  Args:
+    text: names with numbers in the units of ATTRIBUTES, or with a key.
+    names: of the attributes that there are.
+
+  Returns:
+    ids_A, int32; 0 where none is asked for.
+
+  Raises:
+    UserError: an attribute is not among them, or its value cannot be read.
   """
-  if len(notes_Nx4) == 0:
-    return None
-  time_12 = np.bincount(notes_Nx4[:, PITCH] % 12, weights=notes_Nx4[:, DURATION], minlength=12)
-  # The profiles are standardised; the norm of the times would scale all 24 correlations alike.
-  score_24 = _KEY_PROFILES_24x12 @ (time_12 - time_12.mean())
-  mode, root = divmod(int(np.argmax(score_24)), 12)
-  return Key(root, MODES[mode])
+  ids_A = np.zeros(len(names), np.int32)
+  for item in text.split(','):
+    name, _, value = (part.strip() for part in item.partition('='))
+    if name not in names:
+      raise UserError(f'attribute {name!r} is unknown to the model; it has {", ".join(names)}')
+    try:
+      number = KEYS.index(value) if name == 'key' else float(value)
+    except ValueError as error:
+      what = f'one of {" ".join(KEYS)}' if name == 'key' else 'a number'
+      raise UserError(f'attribute {name}={value}: give {what}') from error
+    ids_A[names.index(name)] = _attribute(name).id(number)
+  return ids_A
 
 
-def in_key_share(notes_Nx4: np.ndarray) -> float:
-  """Share of the notes that lie in the diatonic scale that fits best; 0 without notes."""
-  if len(notes_Nx4) == 0:
-    return 0.0
-  count_12 = np.bincount(notes_Nx4[:, PITCH] % 12, minlength=12)
-  return float(np.max(_SCALES_12x12 @ count_12) / len(notes_Nx4))
+def _attribute(name: str) -> Attribute:
+  if name not in ATTRIBUTES:
+    raise UserError(f'attribute {name!r} is unknown; choose among {", ".join(ATTRIBUTES)}')
+  return ATTRIBUTES[name]
 
 
-def _tempo(song: Song) -> int:
-  return 1 + int(np.digitize(song.tempo_bpm, TEMPO_EDGES))
+def _of_notes(measure: Callable[[np.ndarray], float]) -> Callable[[Song], float | None]:
+  """Something of the notes_Nx4 of a song, if it has any."""
+  return lambda song: measure(song.notes_Nx4) if len(song.notes_Nx4) else None
 
 
-def _density(song: Song) -> int:
-  return 1 + int(np.digitize(len(song.notes_Nx4) / max(song.num_bars, 1), DENSITY_EDGES))
-
-
-def _key(song: Song) -> int:
+def _key(song: Song) -> int | None:
   key = best_key(song.notes_Nx4)
-  return 0 if key is None else 1 + key.root + 12 * MODES.index(key.mode)
+  return None if key is None else key.root + 12 * MODES.index(key.mode)
 
 
-def _attribute(name: str):
-  if name not in _ATTRIBUTES:
-    raise UserError(f'attribute {name!r} is unknown; choose among {", ".join(_ATTRIBUTES)}')
-  return _ATTRIBUTES[name]
+def _repetition(song: Song) -> float | None:
+  each = np.concatenate([self_similarity(song, lag) for lag in (4, 8)])
+  return each.mean() if len(each) else None
 
 
-def _rotations(degree_12: np.ndarray) -> np.ndarray:
-  """One row a root: the degrees' values by pitch class."""
-  return np.stack([np.roll(degree_12, root) for root in range(12)])
-
-
-def _key_profiles() -> np.ndarray:
-  profile_2x12 = np.array([MAJOR_PROFILE, MINOR_PROFILE])
-  profile_2x12 -= profile_2x12.mean(axis=1, keepdims=True)
-  profile_2x12 /= np.linalg.norm(profile_2x12, axis=1, keepdims=True)
-  return np.concatenate([_rotations(profile_12) for profile_12 in profile_2x12])
-
-
-_KEY_PROFILES_24x12 = _key_profiles()
-_SCALES_12x12 = _rotations(np.isin(np.arange(12), SCALES['major']).astype(np.int64))
-
-# name: (number of ids but for "not given", the id of a song)
-_ATTRIBUTES = {
-  'tempo': (len(TEMPO_EDGES) + 1, _tempo),
-  'density': (len(DENSITY_EDGES) + 1, _density),
-  'key': (24, _key),
+ATTRIBUTES = {
+  # Quarters a minute.
+  'tempo': Attribute(
+    lambda song: song.tempo_bpm, (60, 70, 80, 90, 100, 110, 120, 130, 140, 160, 180)
+  ),
+  # Notes a bar.
+  'density': Attribute(
+    lambda song: len(song.notes_Nx4) / max(song.num_bars, 1),
+    (2, 4, 6, 8, 10, 12, 15, 18, 22, 27, 34, 45),
+  ),
+  # One of KEYS.
+  'key': Attribute(_key, tuple(range(1, len(KEYS)))),
+  # Mean velocity.
+  'loudness': Attribute(
+    _of_notes(lambda notes_Nx4: np.mean(notes_Nx4[:, VELOCITY])),
+    (40, 50, 60, 66, 72, 78, 84, 90, 96, 102, 110),
+  ),
+  # Standard deviation of the velocities.
+  'dynamics': Attribute(
+    _of_notes(lambda notes_Nx4: np.std(notes_Nx4[:, VELOCITY])),
+    (2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 23),
+  ),
+  # The pitch that 1 % of the notes reach.
+  'top': Attribute(
+    _of_notes(lambda notes_Nx4: np.percentile(notes_Nx4[:, PITCH], 99)),
+    (60, 66, 70, 73, 76, 79, 82, 85, 88, 91, 95),
+  ),
+  # Share of the notes that are not in the diatonic scale that fits best.
+  'chromaticism': Attribute(
+    _of_notes(lambda notes_Nx4: 1 - in_key_share(notes_Nx4)),
+    (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2),
+  ),
+  # What bars have in common with those 4 and 8 bars before, the mean of both: self-similarity.
+  'repetition': Attribute(_repetition, (0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3, 0.4)),
 }

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fractaljax.music import bars, repetition
-from fractaljax.music.attributes import in_key_share
 from fractaljax.music.codec import BIN_WIDTH, Codec
+from fractaljax.music.keys import in_key_share
 from fractaljax.music.notes import DURATION, PITCH, VELOCITY, Song
 
 STEPS_PER_BEAT = 4

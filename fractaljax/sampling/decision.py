@@ -37,8 +37,15 @@ def tile(x, branches: int):
 
 
 def branch(region: Region, branches: int) -> Region:
-  """The region once for each branch; its conditions are there for all of them already."""
-  return tile(region.replace(cond_NxC=None), branches).replace(cond_NxC=region.cond_NxC)
+  """The region once for each branch, the second without its attributes.
+
+  Its conditions are there for both of them already.
+  """
+  ids_NxA = region.attributes_NxA
+  if branches == 2:
+    ids_NxA = jnp.concatenate([ids_NxA, jnp.zeros_like(ids_NxA)])
+  tiled = tile(region.replace(cond_NxC=None), branches)
+  return tiled.replace(cond_NxC=region.cond_NxC, attributes_NxA=ids_NxA)
 
 
 def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, cond, fill):

@@ -20,10 +20,12 @@ class Noise(NamedTuple):
   Attributes:
     choice: for each level from this one on, float32 (N, rows, cols) for the patches of the region.
     order: the same, for the random orders of MAR levels, and for what first patches repeat.
+    attributes: (N, A), of whole rolls; None below them.
   """
 
   choice: tuple[jax.Array, ...]
   order: tuple[jax.Array, ...]
+  attributes: jax.Array | None
 
 
 class Job(NamedTuple):
@@ -31,7 +33,7 @@ class Job(NamedTuple):
 
   Attributes:
     region: what is known; cells to be generated are `unknown`. Guided, its `cond` has 2 N rows,
-      with the attributes and without.
+      of those who hear the attributes and of those who do not.
     noise: see `Noise`.
     scale_N: guidance scale.
     target_NxPxT: tokens to score instead of drawing, or None.
@@ -57,7 +59,9 @@ def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
     jax.vmap(lambda key, n=n, level=level: field(key, n, level.patch))(keys_B)
     for n, level in enumerate(2 * config.levels)
   ]
-  return Noise(tuple(fields[: len(config.levels)]), tuple(fields[len(config.levels) :]))
+  half, shape = len(config.levels), (len(config.attributes),)
+  of_rolls = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 2 * half), shape))
+  return Noise(tuple(fields[:half]), tuple(fields[half:]), of_rolls(keys_B))
 
 
 def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_C, cond) -> Job:
@@ -75,7 +79,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
   target = job.target_NxPxT
   return Job(
     children(job.region, grid, seen, flat_C, cond, config, config.levels[index]),
-    Noise(noise(job.noise.choice), noise(job.noise.order)),
+    Noise(noise(job.noise.choice), noise(job.noise.order), None),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
   )

@@ -4,7 +4,9 @@ import numpy as np
 
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
+from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.crop import Crop, cut
+from fractaljax.music.excerpt import excerpts
 from fractaljax.music.notes import Song
 
 
@@ -16,14 +18,20 @@ def nothing(config: ModelConfig, num_steps: int, metre: tuple[int, int] = (4, 4)
 
 
 def beginning(config: ModelConfig, song: Song, prompt_steps: int, num_steps: int) -> Crop:
-  """The first steps of a song, to be continued.
+  """The first steps of a song, to be continued; its attributes are those of just these.
 
   Raises:
     UserError: the prompt is empty, or as long as what is asked for.
   """
   if not 0 < prompt_steps < num_steps:
     raise UserError(f'--prompt_steps={prompt_steps}: must be between 0 and --steps={num_steps}')
-  return _known(config, song, num_steps, np.arange(num_steps) < prompt_steps)
+  crop = _known(config, song, num_steps, np.arange(num_steps) < prompt_steps)
+  return crop._replace(attributes_A=of_beginning(config, song, prompt_steps))
+
+
+def of_beginning(config: ModelConfig, song: Song, num_steps: int) -> np.ndarray:
+  """Ids of the attributes of the first steps of a song, ids_A, for more that is to be like them."""
+  return attribute_ids(excerpts([song], num_steps)[0], config.attributes)
 
 
 def all_but(config: ModelConfig, song: Song, hole: tuple[int, int]) -> Crop:

@@ -2,8 +2,8 @@ import numpy as np
 
 from fractaljax.data.in_c import InC, shift_to_c
 from fractaljax.music import corpus
-from fractaljax.music.attributes import best_key
 from fractaljax.music.crop import transposed
+from fractaljax.music.keys import best_key
 from fractaljax.music.notes import Song
 
 

@@ -4,7 +4,7 @@ from fractaljax.data import ingest
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.music import corpus, midi
-from fractaljax.music.attributes import best_key
+from fractaljax.music.keys import best_key
 
 
 def test_prepared_songs_are_a_reference_with_training_songs(tmp_path):

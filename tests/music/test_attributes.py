@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from fractaljax.errors import UserError
-from fractaljax.music.attributes import attribute_ids, best_key, in_key_share, num_ids
+from fractaljax.music.attributes import attribute_ids, num_ids, parse
+from fractaljax.music.keys import best_key, in_key_share
 from fractaljax.music.notes import Song
 
 C_MAJOR = (0, 2, 4, 5, 7, 9, 11, 0, 4, 7, 0)
@@ -61,6 +62,57 @@ def test_every_key_has_its_own_id():
   tunes = [notes_of(tune, shift) for tune in (C_MAJOR, A_MINOR) for shift in range(12)]
   ids = {int(attribute_ids(Song(tune, 32), ('key',))[0]) for tune in tunes}
   assert ids == set(range(1, num_ids('key')))
+
+
+@pytest.mark.parametrize(
+  'name, less, more',
+  [
+    ('loudness', dict(velocity=50), dict(velocity=90)),
+    ('dynamics', dict(), dict(last_velocity=127)),
+    ('top', dict(), dict(last_pitch=96)),
+    ('chromaticism', dict(), dict(last_pitch=61)),
+    ('repetition', dict(last_bar=(60, 62, 64)), dict()),
+  ],
+)
+def test_each_follows_what_it_measures_alone(name, less, more):
+  low, high = (attribute_ids(eight_bars(**changes), (name,))[0] for changes in (less, more))
+  assert 0 < low < high < num_ids(name)
+  assert attribute_ids(Song(notes_of(()), 16), (name,))[0] == 0
+
+
+def eight_bars(velocity=60, last_velocity=None, last_pitch=None, last_bar=None):
+  """The same bar eight times and once more, with changes."""
+  bar_Kx4 = [[4 * k, 4, pitch, velocity] for k, pitch in enumerate((48, 52, 55, 60))]
+  notes_Nx4 = np.array([[16 * b + x[0], *x[1:]] for b in range(9) for x in bar_Kx4], np.int32)
+  if last_bar is not None:
+    notes_Nx4 = np.array([[t, 4, last_bar[(t // 16 + t) % 3], velocity] for t in range(0, 144, 5)])
+  notes_Nx4[-1, 3] = last_velocity or velocity
+  notes_Nx4[-1, 2] = last_pitch or notes_Nx4[-1, 2]
+  return Song(notes_Nx4.astype(np.int32), 144)
+
+
+def test_what_a_user_asks_for_is_in_the_units_of_the_attribute():
+  names = ('density', 'key', 'dynamics')
+  song = Song(notes_of(A_MINOR), 32)
+  density, _, dynamics = attribute_ids(song, names)
+  np.testing.assert_array_equal(parse('density=5.5, key=Am', names), [density, 22, 0])
+  np.testing.assert_array_equal(parse('dynamics=0', names), [0, 0, dynamics])
+  assert parse('key=C', names)[1] == 1 and parse('key=Bm', names)[1] == 24
+
+
+@pytest.mark.parametrize(
+  'asked, message',
+  [
+    ('mood=3', "'mood' is unknown to the model; it has density, key"),
+    ('tempo=100', "'tempo' is unknown to the model"),
+    ('density', 'density=: give a number'),
+    ('density=high', 'density=high: give a number'),
+    ('key=H', 'key=H: give one of C C# D'),
+  ],
+)
+def test_what_cannot_be_asked_for_is_refused(asked, message):
+  with pytest.raises(UserError, match=message):
+    parse(asked, ('density', 'key'))
 
 
 def test_an_unknown_attribute_is_named():

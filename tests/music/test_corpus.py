@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fractaljax.music import corpus
-from fractaljax.music.attributes import best_key, in_key_share
 from fractaljax.music.harmony import Key, chord_classes
+from fractaljax.music.keys import best_key, in_key_share
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import DURATION, ONSET, PITCH, VELOCITY
 

@@ -7,6 +7,7 @@ from scipy import stats
 
 import models
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
@@ -32,6 +33,7 @@ def drawn_rolls(config, params, num_steps):
     np.full((NUM_SAMPLES, config.codec.num_pitches, num_steps), config.codec.unknown),
     config.halo,
     config.codec,
+    len(config.attributes),
   )
   noise = make_noise(config, jax.random.split(jax.random.key(7), NUM_SAMPLES), num_steps)
   same = models.same_noise(config, NUM_SAMPLES, num_steps)
@@ -75,6 +77,18 @@ def test_rolls_are_as_frequent_as_with_all_that_their_bars_may_repeat_together()
   _, _, prob_RxZ = models.joint_probability(config, params, 8)
   number_N = drawn_rolls(config, params, 8).reshape(NUM_SAMPLES, -1) @ (2 ** np.arange(8)[::-1])
   assert p_value(np.bincount(number_N, minlength=256), prob_RxZ.sum(axis=1)) > 1e-3
+
+
+def test_rolls_are_as_frequent_as_with_all_attributes_together():
+  config = models.tiny(((1, 2), (1, 1)), num_pitches=1, attributes=('chromaticism',))
+  params = models.random_params(config, scale=0.3)
+  rolls_RxPxT, ids_Z = models.all_rolls(1, 8), np.arange(1, num_ids('chromaticism'))
+  crop = models.as_crop(np.repeat(rolls_RxPxT, len(ids_Z), axis=0), config.halo, config.codec)
+  crop = crop._replace(attributes_A=np.tile(ids_Z, len(rolls_RxPxT))[:, None].astype(np.int32))
+  logp_RxZ = models.log_probability(config, params, crop).reshape(len(rolls_RxPxT), -1)
+  number_N = drawn_rolls(config, params, 8).reshape(NUM_SAMPLES, -1) @ (2 ** np.arange(8)[::-1])
+  prob_R = np.exp(logp_RxZ.astype(np.float64)).sum(axis=1)
+  assert p_value(np.bincount(number_N, minlength=256), prob_R) > 1e-3
 
 
 def test_cells_of_many_values_are_as_frequent_as_their_likelihood_says():

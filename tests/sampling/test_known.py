@@ -1,5 +1,7 @@
 """What the sampler is given: a prefix, a hole, nothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,20 @@ def test_nothing_is_known_of_a_new_song():
 def test_nothing_is_asked_of_a_new_song():
   described = models.tiny(attributes=('density', 'tempo'))
   np.testing.assert_array_equal(known.nothing(described, 64).attributes_A, [0, 0])
-  assert (known.beginning(described, SONG, 40, 160).attributes_A > 0).all()
+
+
+def test_a_beginning_has_the_attributes_of_what_is_heard_of_it():
+  described = models.tiny(attributes=('density', 'loudness'))
+  until_40 = SONG.notes_Nx4[:, 0] < 40
+  louder = dataclasses.replace(SONG, notes_Nx4=SONG.notes_Nx4 + np.array([0, 0, 0, 30], np.int32))
+  later = np.where(until_40[:, None], SONG.notes_Nx4, louder.notes_Nx4)
+  heard, same, other = (
+    known.beginning(described, song, 40, 160).attributes_A
+    for song in (SONG, dataclasses.replace(SONG, notes_Nx4=later), louder)
+  )
+  assert (heard > 0).all()
+  np.testing.assert_array_equal(heard, same)
+  assert heard[0] == other[0] and heard[1] < other[1]
 
 
 def test_the_beginning_is_the_songs():

@@ -134,11 +134,21 @@ def test_temperature_zero_of_one_level_leaves_chance_to_the_others():
 
 def test_guidance_goes_from_the_unconditional_to_the_conditional_model():
   ids, guided = (3, 9), dict(guided=True)
-  conditional, unconditional = fill(AR, ids=ids), fill(AR, ids=(0, 0))
+  conditional, unconditional = fill(AR, ids=ids), fill(unconditional_of(AR), ids=ids)
   assert np.any(conditional != unconditional)
   np.testing.assert_array_equal(fill(AR, ids=ids, plan=guided, guidance=1.0), conditional)
   np.testing.assert_array_equal(fill(AR, ids=ids, plan=guided, guidance=0.0), unconditional)
   assert np.any(fill(AR, ids=ids, plan=guided, guidance=4.0) != conditional)
+
+
+def unconditional_of(model):
+  """The model to which each attribute is as one that is not given."""
+  config, params = model
+
+  def change(path, x):
+    return np.repeat(x[:1], len(x), axis=0) if 'attributes' in str(path) else x
+
+  return config, jax.tree_util.tree_map_with_path(change, params)
 
 
 def test_a_nucleus_of_everything_is_no_nucleus():

@@ -1,0 +1,148 @@
+"""Attributes are decided before the roll, and every level hears them."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.prior import before
+from fractaljax.music.attributes import num_ids
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.sampler import sample
+
+NAMES = ('chromaticism', 'repetition')
+NUM_IDS = [num_ids(name) for name in NAMES]
+# All pairs, those with an attribute that is not given as well.
+IDS_ZxA = np.array(list(itertools.product(*map(range, NUM_IDS))), np.int32)
+GIVEN_Z = (IDS_ZxA > 0).all(axis=1)
+MUSICAL = models.HIERARCHIES['musical']
+
+
+def model_of(patches=MUSICAL, names=NAMES, **changes):
+  config = models.tiny(patches, attributes=names, **changes)
+  return config, models.random_params(config, scale=0.3)
+
+
+def roll_of(config, ids_BxA, rolls_RxPxT=None):
+  """Each roll with each of the attributes, those of one roll after another."""
+  if rolls_RxPxT is None:
+    rolls_RxPxT = (np.random.default_rng(0).random((1, 2, 4)) < 0.5).astype(np.int32)
+  tokens = np.repeat(rolls_RxPxT, len(ids_BxA), axis=0)
+  crop = models.as_crop(tokens, config.halo, config.codec)
+  return crop._replace(attributes_A=np.tile(ids_BxA, (len(rolls_RxPxT), 1)))
+
+
+def nats_of(model, crop, train=False):
+  """Nats of each level, together for the whole batch."""
+  config, params = model
+  rngs = {name: jax.random.key(1) for name in ('mask', 'dropout')}
+  apply = models.quick_jit(lambda p, c: Fractal(config).apply(p, c, train, rngs=rngs))
+  return np.array([loss.nats for loss in apply(params, crop)])
+
+
+def test_rolls_and_attributes_together_sum_to_one():
+  config, params = model_of()
+  rolls = models.all_rolls(2, 2)
+  nats = models.teacher_forced_nats(config, params, roll_of(config, IDS_ZxA[GIVEN_Z], rolls))
+  total_RxZ = np.exp(-nats.astype(np.float64)).reshape(len(rolls), -1)
+  assert total_RxZ.sum() == pytest.approx(1, abs=1e-5)
+  assert total_RxZ.sum(axis=0).std() > 1e-4
+
+
+def test_the_sampler_scores_them_as_training_does():
+  config, params = model_of(repeats=1)
+  crop = roll_of(config, IDS_ZxA[::7])
+  logp = models.log_probability(config, params, crop)
+  np.testing.assert_allclose(-logp, models.teacher_forced_nats(config, params, crop), rtol=1e-5)
+
+
+def test_what_is_not_given_and_what_is_padding_is_not_scored():
+  model = model_of()
+  config, _ = model
+  none, one, both = (nats_of(model, roll_of(config, np.array([ids]))) for ids in
+                     [(0, 0), (0, 4), (3, 4)])  # fmt: skip
+  padded = roll_of(config, np.array([(3, 4)]))
+  padded = padded._replace(valid_T=np.zeros_like(padded.valid_T))
+  np.testing.assert_array_equal(nats_of(model, padded), 0)
+  # Beside those of the bars, there are those of one attribute and of the other given that one.
+  logits_NxAxK = Fractal(config).apply(
+    model[1], np.array([(3, 4)]), before(np.arange(2)[None]), method='attribute_logits'
+  )
+  logp_AxK = np.asarray(jax.nn.log_softmax(logits_NxAxK))[0]
+  assert np.exp(logp_AxK[:, 0]).max() == 0 and one[0] != none[0]
+  bars = nats_of(
+    (config, jax.tree_util.tree_map_with_path(without_prior, model[1])),
+    roll_of(config, np.array([(3, 4)])),
+  )
+  uniform = sum(np.log(num - 1) for num in NUM_IDS)
+  np.testing.assert_allclose(
+    both[0] - bars[0], -logp_AxK[0, 3] - logp_AxK[1, 4] - uniform, rtol=1e-4
+  )
+
+
+def without_prior(path, x):
+  return np.zeros_like(x) if 'prior' in str(path) else x
+
+
+@pytest.mark.parametrize('generator', ['ar', 'mar'])
+def test_every_level_hears_every_attribute(generator):
+  config, params = model_of(generators=(generator,) * 3, names=('density', *NAMES))
+
+  def hear(params, index, a):
+    """The first level's attribute `a` as another one, for one level alone."""
+
+    def change(path, x):
+      here = f'splits_{index}' in str(path) and f'attributes_{a}' in str(path)
+      return np.roll(x, 1, axis=0) if here else x
+
+    return jax.tree_util.tree_map_with_path(change, params)
+
+  crop = roll_of(config, np.array([(3, 4, 5)]))
+  plain = nats_of((config, params), crop)
+  for index, a in itertools.product(range(3), range(3)):
+    changed = nats_of((config, hear(params, index, a)), crop) != plain
+    np.testing.assert_array_equal(changed[: index + 1], [False] * index + [True])
+
+
+def test_training_learns_to_draw_each_from_the_others_in_any_order():
+  config, params = model_of()
+  crop = roll_of(config, np.repeat([(3, 4)], 16, axis=0))
+
+  def total(prior, train):
+    params_ = {'params': {**params['params'], 'prior': prior}}
+    rngs = {name: jax.random.key(1) for name in ('mask', 'dropout')}
+    return sum(loss.nats for loss in Fractal(config).apply(params_, crop, train, rngs=rngs))
+
+  for train in (True, False):
+    grad = models.quick_jit(jax.grad(total), static_argnums=1)(params['params']['prior'], train)
+    table_AxKxAxK = np.asarray(grad['embedding'])
+    # In scoring, the second is told by the first alone.
+    assert np.any(table_AxKxAxK[0, 3, 1] != 0)
+    assert np.any(table_AxKxAxK[1, 4, 0] != 0) == train
+
+
+def test_those_that_are_asked_for_are_kept_and_the_others_drawn_to_go_with_them():
+  config, params = model_of()
+  prior = jax.tree.map(np.zeros_like, params['params']['prior'])
+  # Both have the same id.
+  same = np.eye(NUM_IDS[0])
+  prior['embedding'][0, :, 1] = prior['embedding'][1, :, 0] = 4 * same
+  params = {'params': {**params['params'], 'prior': prior}}
+  crop = roll_of(config, np.array([(0, 4), (4, 0), (0, 0), (3, 5)]))
+  noise = models.same_noise(config, 4, 4)
+  draw = models.quick_jit(sample, static_argnums=(0, 1))
+
+  def rolls(ids_BxA, noise=noise):
+    unknown = np.full_like(crop.tokens_PxT, config.codec.unknown)
+    asked = crop._replace(tokens_PxT=unknown, attributes_A=np.array(ids_BxA, np.int32))
+    return np.asarray(draw(Fractal(config), Plan(), params, asked, noise, make_knobs(config)))
+
+  drawn = rolls(crop.attributes_A)
+  first = 1 + int(float(noise.attributes[0, 0]) * (NUM_IDS[0] - 1))
+  np.testing.assert_array_equal(drawn, rolls([(4, 4), (4, 4), (first, first), (3, 5)]))
+  other = noise._replace(attributes=jnp.full_like(noise.attributes, 0.999))
+  np.testing.assert_array_equal(rolls(crop.attributes_A, other)[2], rolls([(10, 10)] * 4)[2])
