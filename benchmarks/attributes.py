@@ -1,0 +1,87 @@
+"""Whether samples have the attributes that are asked for.
+
+For every valid song one sample is drawn from nothing, at temperature 1, with the song's attributes.
+Prints of each attribute the correlation of what was asked for with what the samples have, how many
+of them are in the bin that was asked for or one beside it, and both means: of [samples, the first
+steps of the songs themselves], since a song's beginning need not be like the whole of it, either.
+
+python -m benchmarks.attributes --checkpoint=runs/bars_small --data=data/pop909
+"""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from benchmarks import setting
+from fractaljax import command
+from fractaljax.data import pipeline
+from fractaljax.data.in_c import read_songs
+from fractaljax.errors import UserError
+from fractaljax.mesh import data_parallel
+from fractaljax.music.attributes import ATTRIBUTES, attribute_ids
+from fractaljax.music.excerpt import excerpts
+from fractaljax.music.notes import Song
+from fractaljax.sampling import known
+from fractaljax.sampling.draw import make_drawing
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.training.trained import Trained, load
+
+_CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of each sample', lower_bound=64)
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
+
+
+def draw_like(trained: Trained, ids_SxA: np.ndarray, num_steps: int) -> list[Song]:
+  """A sample with each of the attributes."""
+  config, placement = trained.model.config, trained.placement
+  program, knobs = make_drawing(trained.model, Plan(), 0, placement), make_knobs(config)
+  nothing = known.nothing(config, num_steps)
+  crops = [nothing._replace(attributes_A=ids_A) for ids_A in ids_SxA]
+  each, rolls = placement.at_least(min(_BATCH_SIZE.value, len(crops))), []
+  for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
+    number_B = placement.spread(each * len(rolls) + np.arange(each))
+    rolls.append(
+      placement.gather(program(trained.params, placement.spread(batch), number_B, knobs))
+    )
+  tokens_SxPxT = np.concatenate(rolls)[: len(crops)]
+  return [Song(config.codec.decode(x_PxT), num_steps) for x_PxT in tokens_SxPxT]
+
+
+def obedience(name: str, asked: Sequence[Song], found: Sequence[Song]) -> dict[str, float]:
+  """How an attribute of the songs that were asked for is met by those that were found."""
+  measure = ATTRIBUTES[name].measure
+  pairs = [(measure(a), measure(f)) for a, f in zip(asked, found, strict=True)]
+  told_2xS = np.array([pair for pair in pairs if None not in pair], float).T
+  asked_S, found_S = (np.array([ATTRIBUTES[name].id(x) for x in row]) for row in told_2xS)
+  return {
+    'correlation': round(float(np.corrcoef(told_2xS)[0, 1]), 3),
+    'within_one_bin': round(float(np.mean(abs(asked_S - found_S) <= 1)), 3),
+    'asked_mean': round(float(told_2xS[0].mean()), 4),
+    'mean': round(float(told_2xS[1].mean()), 4),
+  }
+
+
+def main(_):
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
+  names = trained.model.config.attributes
+  if not names:
+    raise UserError(f'--checkpoint={_CHECKPOINT.value}: the model has no attributes')
+  trained.model.config.check_steps(_STEPS.value, '--steps')
+  songs = list(read_songs(setting.DATA.value, 'valid', trained.config.data.in_c))
+  samples = draw_like(trained, np.stack([attribute_ids(s, names) for s in songs]), _STEPS.value)
+  beginnings = [excerpts([song], _STEPS.value)[0] for song in songs]
+  setting.report(
+    benchmark='attributes', step=trained.step, steps=_STEPS.value, songs=len(songs),
+    **{
+      name: [obedience(name, songs, found) for found in (samples, beginnings)]
+      for name in names
+      if name != 'tempo'  # which notes do not tell
+    },
+  )  # fmt: skip
+
+
+if __name__ == '__main__':
+  command.run(main)
