@@ -1,9 +1,10 @@
-"""How near a bound is: what notes leave open of what their bars repeat.
+"""How near a bound is: what notes leave open of what their bars repeat, and of the attributes.
 
 A model that says what repeats is scored by -log p(notes, repeats), with the repeats that the notes
 have themselves. The other ones, summed up, give the likelihood of the notes alone. Bars are told of
-no repeat but their own, so here every bar is scored with the most probable others, one at a time.
-Prints the bits a note of some excerpts of the valid songs, and how many less they are with these.
+no repeat but their own, so here every bar is scored with the most probable others, one at a time;
+and so is every attribute with all its other values. Prints the bits a note of some excerpts of the
+valid songs, and how many less they are with the other repeats and with the other attributes.
 
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -23,6 +24,7 @@ from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.region import whole_roll
+from fractaljax.music.attributes import num_ids
 from fractaljax.music.crop import Crop
 from fractaljax.training.likelihood import needed_capacities
 from fractaljax.training.step import num_notes
@@ -55,42 +57,61 @@ def others(own_L, order_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
   return np.array(bars), np.array(rows)
 
 
+def other_attributes(own_A, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+  """Attributes, and the ids of all with another value of each: (R,), (R, A)."""
+  changes = [(a, i) for a, name in enumerate(names) for i in range(1, num_ids(name))]
+  changes = [(a, i) for a, i in changes if 0 < own_A[a] != i]
+  rows = [np.where(np.arange(len(own_A)) == a, i, own_A) for a, i in changes]
+  return np.array([a for a, _ in changes], int), np.array(rows, int).reshape(-1, len(own_A))
+
+
 def main(_):
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
   config = trained.model.config
   if not config.repeats:
     raise UserError(f'--checkpoint={_CHECKPOINT.value}: the model says nothing of repeats')
+  names = config.attributes
   songs = read_songs(setting.DATA.value, 'valid', trained.config.data.in_c)
-  inputs = config.codec, trained.config.data.crop_steps, config.halo, config.attributes
+  inputs = config.codec, trained.config.data.crop_steps, config.halo, names
   crops = [crop for crop in pipeline.windows(songs, *inputs) if crop.valid_T.all()]
   crops = crops[:: max(len(crops) // _EXCERPTS.value, 1)][: _EXCERPTS.value]
   batches = list(pipeline.batched(crops, 1))
   capacities = needed_capacities(config, batches)
 
-  def nats(params, crop_1, repeat_L):
+  def nats(params, crop_1, repeat_L, ids_A):
+    crop_1 = crop_1._replace(attributes_A=ids_A[None])
     losses = trained.model.apply(params, crop_1, False, capacities, repeat_L[None])
     return sum(loss.nats for loss in losses)
 
-  score = jax.jit(jax.vmap(nats, (None, None, 0)))
+  score = jax.jit(jax.vmap(nats, (None, None, 0, 0)))
   repeats = jax.jit(probable_repeats, static_argnums=0)
-  total, less, notes = 0.0, 0.0, 0
+  total, less_2, notes = 0.0, np.zeros(2), 0
   for crop_1 in tqdm(batches, unit='excerpt'):
     own_L, order_LxK = map(np.asarray, repeats(trained.model, trained.params, crop_1))
+    own_A = crop_1.attributes_A[0]
     bar_R, repeat_RxL = others(own_L, order_LxK, _OTHERS.value)
-    rows = np.concatenate([own_L[None], repeat_RxL])
+    a_R, ids_RxA = other_attributes(own_A, names)
+    # What is scored is: both as they are, other repeats, other attributes.
+    num, num_bars = 1 + len(bar_R) + len(a_R), len(bar_R)
+    repeat_RxL = np.concatenate([own_L[None], repeat_RxL, np.tile(own_L, (len(a_R), 1))])
+    ids_RxA = np.concatenate([np.tile(own_A, (1 + num_bars, 1)), ids_RxA])
     # The last ones are scored again to fill the last batch.
-    index = np.minimum(np.arange(-(-len(rows) // AT_A_TIME) * AT_A_TIME), len(rows) - 1)
-    chunks = rows[index].reshape(-1, AT_A_TIME, len(own_L))
-    nats_R = np.concatenate([score(trained.params, crop_1, chunk) for chunk in chunks])
-    own, other_R = float(nats_R[0]), nats_R[1 : len(rows)].astype(np.float64)
+    index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
+    nats_R = np.concatenate(
+      [score(trained.params, crop_1, repeat_RxL[each], ids_RxA[each]) for each in index]
+    )
+    own, other_R = float(nats_R[0]), nats_R[1:num].astype(np.float64)
     sounds_PxT = is_sounding(crop_1.tokens_PxT[0], config.codec.num_values)
     sounds_L = sounds_PxT.reshape(len(sounds_PxT), len(own_L), -1).any(axis=(0, 2))
-    added_L = np.bincount(bar_R, np.exp(own - other_R), minlength=len(own_L))
-    total, less = total + own, less + float(np.log1p(added_L)[sounds_L].sum())
-    notes += int(num_notes(crop_1, config.codec))
+    more_R = np.exp(own - other_R)
+    by_bar_L = np.bincount(bar_R, more_R[:num_bars], minlength=len(own_L))
+    by_attribute_A = np.bincount(a_R, more_R[num_bars:], minlength=len(own_A))
+    less_2 += np.log1p(by_bar_L)[sounds_L].sum(), np.log1p(by_attribute_A).sum()
+    total, notes = total + own, notes + int(num_notes(crop_1, config.codec))
+  less, less_by_attributes = less_2 / np.log(2) / notes
   setting.report(
     benchmark='bound', step=trained.step, excerpts=len(crops), others=_OTHERS.value,
-    bits_per_note=total / np.log(2) / notes, less=less / np.log(2) / notes,
+    bits_per_note=total / np.log(2) / notes, less=less, less_by_attributes=less_by_attributes,
   )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ def get_config() -> ConfigDict:
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
   config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.model.repeats = 31  # bars
+  config.model.attributes = (
+    'key', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
+  )  # fmt: skip
   config.model.dtype = 'bfloat16'
   config.optimizer.learning_rate = 6e-4
   config.optimizer.warmup_steps = 1_000

@@ -76,7 +76,7 @@ def inputs(config: ModelConfig, num_steps: int) -> dict[str, dict]:
   if config.attributes:
     ids = known.nothing(config, num_steps).attributes_A.tolist()
     names = ', '.join(f'{name} 1..{num_ids(name) - 1}' for name in config.attributes)
-    rows.append(('attributes_BxA', 'int32', ['B', len(ids)], ids, f'{names}; 0 = not given'))
+    rows.append(('attributes_BxA', 'int32', ['B', len(ids)], ids, f'{names}; 0 = drawn'))
   keys = ('dtype', 'shape', 'default', 'meaning')
   return {name: dict(zip(keys, row, strict=True)) for name, *row in rows}
 

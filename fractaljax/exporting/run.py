@@ -29,7 +29,7 @@ def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known=None, attributes
     gate_bias: above 0 denser, below 0 sparser.
     known: tokens of one roll (P, T) or of each (num, P, T), with the codec's `unknown` where it is
       to be generated; nothing by default.
-    attributes: ids (A,) or (num, A), if the model has any.
+    attributes: ids (A,) or (num, A), if the model has any; 0 where it is to draw one.
 
   Returns:
     tokens_BxPxT, int32.
