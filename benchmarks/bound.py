@@ -2,9 +2,10 @@
 
 A model that says what repeats is scored by -log p(notes, repeats), with the repeats that the notes
 have themselves. The other ones, summed up, give the likelihood of the notes alone. Bars are told of
-no repeat but their own, so here every bar is scored with the most probable others, one at a time;
-and so is every attribute with all its other values. Prints the bits a note of some excerpts of the
-valid songs, and how many less they are with the other repeats and with the other attributes.
+no repeat but their own, so here every bar is scored with the most probable others, one at a time.
+All hear the attributes: here each of these is changed to all its other values, one at a time.
+Prints the bits a note of some excerpts of the valid songs, and how many less they are with the
+other repeats and with the other attributes.
 
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -57,12 +58,12 @@ def others(own_L, order_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
   return np.array(bars), np.array(rows)
 
 
-def other_attributes(own_A, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-  """Attributes, and the ids of all with another value of each: (R,), (R, A)."""
+def other_attributes(own_A, names: tuple[str, ...]) -> np.ndarray:
+  """The ids of all attributes, one of them another one: (R, A)."""
   changes = [(a, i) for a, name in enumerate(names) for i in range(1, num_ids(name))]
   changes = [(a, i) for a, i in changes if 0 < own_A[a] != i]
   rows = [np.where(np.arange(len(own_A)) == a, i, own_A) for a, i in changes]
-  return np.array([a for a, _ in changes], int), np.array(rows, int).reshape(-1, len(own_A))
+  return np.array(rows, int).reshape(-1, len(own_A))
 
 
 def main(_):
@@ -90,10 +91,10 @@ def main(_):
     own_L, order_LxK = map(np.asarray, repeats(trained.model, trained.params, crop_1))
     own_A = crop_1.attributes_A[0]
     bar_R, repeat_RxL = others(own_L, order_LxK, _OTHERS.value)
-    a_R, ids_RxA = other_attributes(own_A, names)
+    ids_RxA = other_attributes(own_A, names)
     # What is scored is: both as they are, other repeats, other attributes.
-    num, num_bars = 1 + len(bar_R) + len(a_R), len(bar_R)
-    repeat_RxL = np.concatenate([own_L[None], repeat_RxL, np.tile(own_L, (len(a_R), 1))])
+    num, num_bars = 1 + len(bar_R) + len(ids_RxA), len(bar_R)
+    repeat_RxL = np.concatenate([own_L[None], repeat_RxL, np.tile(own_L, (len(ids_RxA), 1))])
     ids_RxA = np.concatenate([np.tile(own_A, (1 + num_bars, 1)), ids_RxA])
     # The last ones are scored again to fill the last batch.
     index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
@@ -105,8 +106,7 @@ def main(_):
     sounds_L = sounds_PxT.reshape(len(sounds_PxT), len(own_L), -1).any(axis=(0, 2))
     more_R = np.exp(own - other_R)
     by_bar_L = np.bincount(bar_R, more_R[:num_bars], minlength=len(own_L))
-    by_attribute_A = np.bincount(a_R, more_R[num_bars:], minlength=len(own_A))
-    less_2 += np.log1p(by_bar_L)[sounds_L].sum(), np.log1p(by_attribute_A).sum()
+    less_2 += np.log1p(by_bar_L)[sounds_L].sum(), np.log1p(more_R[num_bars:].sum())
     total, notes = total + own, notes + int(num_notes(crop_1, config.codec))
   less, less_by_attributes = less_2 / np.log(2) / notes
   setting.report(

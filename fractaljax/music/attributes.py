@@ -1,5 +1,6 @@
 """Global attributes: what a song is like as a whole, as ids; id 0 is "not given"."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -73,9 +74,11 @@ def parse(text: str, names: tuple[str, ...]) -> np.ndarray:
       raise UserError(f'attribute {name!r} is unknown to the model; it has {", ".join(names)}')
     try:
       number = KEYS.index(value) if name == 'key' else float(value)
-    except ValueError as error:
+    except ValueError:
+      number = math.nan
+    if math.isnan(number):
       what = f'one of {" ".join(KEYS)}' if name == 'key' else 'a number'
-      raise UserError(f'attribute {name}={value}: give {what}') from error
+      raise UserError(f'attribute {name}={value}: give {what}')
     ids_A[names.index(name)] = _attribute(name).id(number)
   return ids_A
 

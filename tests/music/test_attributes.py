@@ -106,6 +106,7 @@ def test_what_a_user_asks_for_is_in_the_units_of_the_attribute():
     ('mood=3', "'mood' is unknown to the model; it has density, key"),
     ('tempo=100', "'tempo' is unknown to the model"),
     ('density', 'density=: give a number'),
+    ('density=nan', 'density=nan: give a number'),
     ('density=high', 'density=high: give a number'),
     ('key=H', 'key=H: give one of C C# D'),
   ],
