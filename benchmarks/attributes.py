@@ -8,20 +8,19 @@ steps of the songs themselves], since a song's beginning need not be like the wh
 python -m benchmarks.attributes --checkpoint=runs/bars_small --data=data/pop909
 """
 
-from collections.abc import Sequence
-
 import jax
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
 from benchmarks import setting
+from benchmarks.obedience import obedience
 from fractaljax import command
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
-from fractaljax.music.attributes import ATTRIBUTES, attribute_ids
+from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.excerpt import excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
@@ -48,20 +47,6 @@ def draw_like(trained: Trained, ids_SxA: np.ndarray, num_steps: int) -> list[Son
     )
   tokens_SxPxT = np.concatenate(rolls)[: len(crops)]
   return [Song(config.codec.decode(x_PxT), num_steps) for x_PxT in tokens_SxPxT]
-
-
-def obedience(name: str, asked: Sequence[Song], found: Sequence[Song]) -> dict[str, float]:
-  """How an attribute of the songs that were asked for is met by those that were found."""
-  measure = ATTRIBUTES[name].measure
-  pairs = [(measure(a), measure(f)) for a, f in zip(asked, found, strict=True)]
-  told_2xS = np.array([pair for pair in pairs if None not in pair], float).T
-  asked_S, found_S = (np.array([ATTRIBUTES[name].id(x) for x in row]) for row in told_2xS)
-  return {
-    'correlation': round(float(np.corrcoef(told_2xS)[0, 1]), 3),
-    'within_one_bin': round(float(np.mean(abs(asked_S - found_S) <= 1)), 3),
-    'asked_mean': round(float(told_2xS[0].mean()), 4),
-    'mean': round(float(told_2xS[1].mean()), 4),
-  }
 
 
 def main(_):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.attributes import obedience
+from benchmarks.obedience import obedience
 from fractaljax.music.notes import Song
 
 

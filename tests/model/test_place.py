@@ -73,7 +73,7 @@ def random_trust(num, num_echoes):
   """Ids of trust, notes of the bar so far, and notes below: (N, E), (N, E, 3), (N, E, 3)."""
   rng = np.random.default_rng(0)
   trust_NxE = rng.integers(0, NUM_TRUSTS, (num, num_echoes))
-  return trust_NxE, *(rng.integers(0, 5, (2, num, num_echoes, 3)))
+  return trust_NxE, *(rng.integers(0, 10, (2, num, num_echoes, 3)))
 
 
 def rows_of(trust, so_far_3, below_3):
@@ -83,8 +83,9 @@ def rows_of(trust, so_far_3, below_3):
   chord = 2 * (min(again, 3) if not different else 5 if again else 4) + (similar > 0)
   equal, similar, different = so_far_3 + below_3
   copy = 4 * min(equal, 5) + min(similar + different, 3)
-  repeat = 5 * min(equal + similar, 6) + min(different, 4)
-  return trust, 100 + 12 * notes + chord, 220 + 24 * notes + copy, 460 + 35 * sounds + repeat
+  again = sum(equal + similar >= edge for edge in (1, 2, 3, 4, 5, 6, 8, 10, 13, 17))
+  repeat = 9 * again + sum(different >= edge for edge in (1, 2, 3, 4, 6, 8, 11, 15))
+  return trust, 100 + 12 * notes + chord, 220 + 24 * notes + copy, 460 + 99 * sounds + repeat
 
 
 @pytest.mark.parametrize('echo', [0, 1])
