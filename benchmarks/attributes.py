@@ -11,12 +11,11 @@ python -m benchmarks.attributes --checkpoint=runs/bars_small --data=data/pop909
 import jax
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from benchmarks import setting
+from benchmarks.drawing import draw_each
 from benchmarks.obedience import obedience
 from fractaljax import command
-from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
@@ -24,8 +23,6 @@ from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.excerpt import excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import make_drawing
-from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import Trained, load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
@@ -35,17 +32,10 @@ _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_b
 
 def draw_like(trained: Trained, ids_SxA: np.ndarray, num_steps: int) -> list[Song]:
   """A sample with each of the attributes."""
-  config, placement = trained.model.config, trained.placement
-  program, knobs = make_drawing(trained.model, Plan(), 0, placement), make_knobs(config)
+  config = trained.model.config
   nothing = known.nothing(config, num_steps)
   crops = [nothing._replace(attributes_A=ids_A) for ids_A in ids_SxA]
-  each, rolls = placement.at_least(min(_BATCH_SIZE.value, len(crops))), []
-  for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
-    number_B = placement.spread(each * len(rolls) + np.arange(each))
-    rolls.append(
-      placement.gather(program(trained.params, placement.spread(batch), number_B, knobs))
-    )
-  tokens_SxPxT = np.concatenate(rolls)[: len(crops)]
+  tokens_SxPxT = draw_each(trained, crops, _BATCH_SIZE.value)
   return [Song(config.codec.decode(x_PxT), num_steps) for x_PxT in tokens_SxPxT]
 
 

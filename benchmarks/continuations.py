@@ -15,21 +15,20 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from benchmarks import setting
+from benchmarks.drawing import draw_each
 from fractaljax import command
 from fractaljax.data import pipeline
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
+from fractaljax.model.config import ModelConfig
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import Song
 from fractaljax.music.repetition import overlaps
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import make_drawing
-from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.training.trained import Trained, load
+from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of an excerpt', lower_bound=256)
@@ -39,20 +38,14 @@ STEPS_PER_BAR = 16
 REPEAT = 0.5  # what a bar has in common with one that it repeats, at least
 
 
-def go_on(trained: Trained, crops: Sequence[Crop], known_steps: int) -> np.ndarray:
-  """The crops' tokens, those after `known_steps` sampled."""
-  config, placement = trained.model.config, trained.placement
-  program, knobs = make_drawing(trained.model, Plan(), 0, placement), make_knobs(config)
-  each, rolls = placement.at_least(min(_BATCH_SIZE.value, len(crops))), []
-  for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
-    is_known_T = np.arange(batch.tokens_PxT.shape[2]) < known_steps
-    songs = [Song(config.codec.decode(x_PxT), batch.valid_T.shape[1]) for x_PxT in batch.tokens_PxT]
-    ids_BxA = np.stack([known.of_beginning(config, song, known_steps) for song in songs])
-    tokens_BxPxT = np.where(is_known_T, batch.tokens_PxT, config.codec.unknown).astype(np.int32)
-    crop_B = placement.spread(batch._replace(tokens_PxT=tokens_BxPxT, attributes_A=ids_BxA))
-    number_B = placement.spread(each * len(rolls) + np.arange(each))
-    rolls.append(placement.gather(program(trained.params, crop_B, number_B, knobs)))
-  return np.concatenate(rolls)[: len(crops)]
+def beginning_of(config: ModelConfig, crop: Crop, known_steps: int) -> Crop:
+  """What is given of a crop: its first steps, and the attributes of just these."""
+  song = Song(config.codec.decode(crop.tokens_PxT), len(crop.valid_T))
+  is_known_T = np.arange(len(crop.valid_T)) < known_steps
+  return crop._replace(
+    tokens_PxT=np.where(is_known_T, crop.tokens_PxT, config.codec.unknown).astype(np.int32),
+    attributes_A=known.of_beginning(config, song, known_steps),
+  )
 
 
 def by_bar(songs: Sequence[Song], first_bar: int) -> dict[str, list[float]]:
@@ -97,7 +90,8 @@ def main(_):
   songs = [song for song in reference.songs if song.steps_per_bar == STEPS_PER_BAR]
   crops = [crop for crop in pipeline.windows(songs, *inputs) if crop.valid_T.all()]
   first_bar = _KNOWN.value // STEPS_PER_BAR
-  sampled = go_on(trained, crops, _KNOWN.value)
+  given = [beginning_of(config, crop, _KNOWN.value) for crop in crops]
+  sampled = draw_each(trained, given, _BATCH_SIZE.value)
   samples, songs = (
     by_bar([Song(config.codec.decode(x_PxT), num_steps) for x_PxT in rolls], first_bar)
     for rolls in (sampled, [crop.tokens_PxT for crop in crops])

@@ -77,10 +77,10 @@ def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
   """
   ids_BxA, logp_B = given_BxA, jnp.zeros(given_BxA.shape[0])
   place_A = np.arange(given_BxA.shape[1])
+  known_BxAxA = before(jnp.broadcast_to(place_A, given_BxA.shape))
+  if draw:
+    known_BxAxA |= (given_BxA > 0)[:, None]
   for a in place_A:
-    known_BxAxA = before(jnp.broadcast_to(place_A, ids_BxA.shape))
-    if draw:
-      known_BxAxA |= (given_BxA > 0)[:, None]
     logits_BxAxK = decoder.apply('attribute_logits', ids_BxA, known_BxAxA)
     logits_Bx1xK = choice.temper(logits_BxAxK[:, a : a + 1], decoder.knobs.temperature_L[0])
     id_Bx1 = choice.choose_one(logits_Bx1xK, noise.attributes[:, a : a + 1])
