@@ -1,8 +1,8 @@
 """How near a bound is: what notes leave open of what their bars repeat, and of the attributes.
 
 A model that says what repeats is scored by -log p(notes, repeats), with the repeats that the notes
-have themselves. The other ones, summed up, give the likelihood of the notes alone. Bars are told of
-no repeat but their own, so here every bar is scored with the most probable others, one at a time.
+have themselves. The other ones, summed up, give the likelihood of the notes alone. Here every bar
+is scored with the most probable others, one at a time, and summed up as if it told no other bar.
 All hear the attributes: here each of these is changed to all its other values, one at a time.
 Prints the bits a note of some excerpts of the valid songs, and how many less they are with the
 other repeats and with the other attributes.
@@ -23,8 +23,8 @@ from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
-from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.region import whole_roll
+from fractaljax.model.repeat import lag_of
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.crop import Crop
 from fractaljax.training.likelihood import needed_capacities
@@ -40,9 +40,7 @@ AT_A_TIME = 4
 def probable_repeats(model: Fractal, params, crop_1: Crop):
   """What the bars of an excerpt repeat, (L,), and what they might by probability, (L, K)."""
   region = whole_roll(crop_1, model.config)
-  bars = np.arange(region.repeat_NxL.shape[1])
-  _, y_1xLxD = model.apply(params, 0, region, region.canvas_NxQxW, method='predict')
-  logits_1xLxK = model.apply(params, y_1xLxD, region, bars, method='repeat_logits')
+  logits_1xLxK = model.apply(params, region, method='form_logits')
   return region.repeat_NxL[0], jnp.argsort(-logits_1xLxK[0], axis=1)
 
 
@@ -50,11 +48,11 @@ def others(own_L, order_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
   """Bars, and for each what all bars repeat if it repeats another one: (R,), (R, L)."""
   bars, rows = [], []
   for bar, order_K in enumerate(order_LxK):
-    # Of a bar without so many before it there are as many others as there are bars.
-    possible = [k for k in order_K if k <= bar and k != own_L[bar]]
-    for lag in possible[:num]:
+    # Of a bar with few before it there are fewer others.
+    possible = [k for k in order_K if lag_of(k) <= bar and k != own_L[bar]]
+    for k in possible[:num]:
       bars.append(bar)
-      rows.append(np.where(np.arange(len(own_L)) == bar, lag, own_L))
+      rows.append(np.where(np.arange(len(own_L)) == bar, k, own_L))
   return np.array(bars), np.array(rows)
 
 
@@ -102,11 +100,9 @@ def main(_):
       [score(trained.params, crop_1, repeat_RxL[each], ids_RxA[each]) for each in index]
     )
     own, other_R = float(nats_R[0]), nats_R[1:num].astype(np.float64)
-    sounds_PxT = is_sounding(crop_1.tokens_PxT[0], config.codec.num_values)
-    sounds_L = sounds_PxT.reshape(len(sounds_PxT), len(own_L), -1).any(axis=(0, 2))
     more_R = np.exp(own - other_R)
     by_bar_L = np.bincount(bar_R, more_R[:num_bars], minlength=len(own_L))
-    less_2 += np.log1p(by_bar_L)[sounds_L].sum(), np.log1p(more_R[num_bars:].sum())
+    less_2 += np.log1p(by_bar_L).sum(), np.log1p(more_R[num_bars:].sum())
     total, notes = total + own, notes + int(num_notes(crop_1, config.codec))
   less, less_by_attributes = less_2 / np.log(2) / notes
   setting.report(

@@ -25,7 +25,7 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
-from fractaljax.model.repeat import find
+from fractaljax.model.repeat import find, lag_of
 from fractaljax.model.repeat import overlaps as overlaps_of_bars
 from fractaljax.model.trust import MOST_EQUAL, MOST_UNEQUAL
 from fractaljax.music.codec import Codec
@@ -63,7 +63,8 @@ def begins(share_LxB: np.ndarray) -> list[set[int]]:
 def repeats(tokens_PxT: np.ndarray, codec: Codec) -> np.ndarray:
   """How many bars before each bar lies the one that it repeats, any of an excerpt, (B,)."""
   most = tokens_PxT.shape[1] // STEPS_PER_BAR - 1
-  return np.asarray(find(*overlaps_of_bars(tokens_PxT[None], STEPS_PER_BAR, most, codec)))[0]
+  both_and_either = overlaps_of_bars(tokens_PxT[None], STEPS_PER_BAR, most, codec)
+  return np.asarray(lag_of(find(*both_and_either)))[0]
 
 
 def is_played_anew(notes_BxC: np.ndarray, bar: int, lag: int) -> bool:

@@ -13,6 +13,7 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.memory import Memory
 from fractaljax.model.region import Region
+from fractaljax.model.repeat import num_ids
 from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import NUM_PHASES, Crop
@@ -128,6 +129,10 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
+  repeat_NxL = None
+  if config.repeats and not index:
+    num_bars = num_steps // config.levels[0].patch[1]
+    repeat_NxL = jnp.asarray(rng.integers(0, num_ids(config.repeats), (num, num_bars)))
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -138,7 +143,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.zeros((num, len(config.attributes)), jnp.int32),
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     memory,
-    None,
+    repeat_NxL,
     margin,
   )
 
@@ -168,10 +173,7 @@ def teacher_forced_nats(config: ModelConfig, params, crop: Crop) -> np.ndarray:
 
 
 def joint_probability(config: ModelConfig, params, num_steps: int):
-  """The probabilities of all rolls (R, P, T) with all that their bars may repeat (Z, L): (R, Z).
-
-  Of empty bars nothing is decided: only where they repeat none is counted.
-  """
+  """The probabilities of all rolls (R, P, T) with all forms that there are, ids (Z, L): (R, Z)."""
   codec = config.codec
   rolls_RxPxT = all_rolls(codec.num_pitches, num_steps, codec.num_values)
   crop, steps = as_crop(rolls_RxPxT, config.halo, codec), config.levels[0].patch[1]
@@ -182,10 +184,7 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
     return -sum(loss.nats for loss in losses)
 
   score = quick_jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
-  repeat_ZxL = np.array(list(itertools.product(*map(range, range(1, num_steps // steps + 1)))))
+  most = [min(bar, config.repeats) for bar in range(num_steps // steps)]
+  repeat_ZxL = np.array(list(itertools.product(*(range(num_ids(lag)) for lag in most))))
   prob_RxZ = np.exp(np.asarray(score(params, crop, repeat_ZxL), np.float64))
-  if config.gate:
-    bars_RxLxC = rolls_RxPxT.reshape(len(rolls_RxPxT), codec.num_pitches, -1, steps)
-    is_empty_RxL = ~bars_RxLxC.any(axis=(1, 3))
-    prob_RxZ *= ~(is_empty_RxL[:, None] & (repeat_ZxL > 0)).any(axis=2)
   return rolls_RxPxT, repeat_ZxL, prob_RxZ

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fractaljax.model import patches, trunk
 from fractaljax.model.children import children
@@ -20,13 +19,13 @@ from fractaljax.model.detail import (
   tokens_before,
   value_detail,
 )
+from fractaljax.model.form import Form
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_forced
 from fractaljax.model.patches import Grid
 from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import Region, hide, patch_states, whole_roll
-from fractaljax.model.repeat import Repeat
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 
@@ -36,7 +35,7 @@ class LevelLoss(NamedTuple):
 
   Attributes:
     nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
-      the rolls' attributes and what its patches repeat, too.
+      the rolls' attributes and form, too.
     num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
@@ -56,7 +55,7 @@ class Fractal(nn.Module):
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
   order-agnostic bound of Hoogeboom et al. 2022). They are those of the rolls together with their
-  attributes and what their bars repeat, where the model says these, and so a bound, too.
+  attributes and form, where the model says these, and so a bound, too.
   """
 
   config: ModelConfig
@@ -64,7 +63,7 @@ class Fractal(nn.Module):
   def setup(self):
     self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
     self.prior = Prior(self.config) if self.config.attributes else None
-    self.repeat = Repeat(self.config) if self.config.repeats else None
+    self.form = Form(self.config) if self.config.repeats else None
 
   def __call__(
     self,
@@ -90,12 +89,14 @@ class Fractal(nn.Module):
     weight_N = jnp.ones(region.row_N.shape)
     before_NxPxT = None if train else tokens_before(crop, self.config.codec)
     capacities = capacities or share_capacities(self.config, *crop.valid_T.shape)
-    losses = []
+    losses, roll = [], region
     for split, capacity in zip(self.splits, (*capacities, 0), strict=True):
       loss, region, before_NxPxT, weight_N = self._level(
         split, region, before_NxPxT, weight_N, capacity, train
       )
       losses.append(loss)
+    if self.config.repeats:
+      losses[0] = self._with_form(losses[0], roll, train)
     if self.config.attributes:
       losses[0] = self._with_attributes(losses[0], crop, train)
     return tuple(losses)
@@ -126,11 +127,6 @@ class Fractal(nn.Module):
 
     chosen_NxL = (weight_NxL > 0) & (occupied_NxL | (not self.config.gate))
     cond_NxLxC = split.condition(y_NxLxD, grid)
-    if region.repeat_NxL is not None:
-      more, more_detail = self._repeat_nats(y_NxLxD, region, weight_NxL * chosen_NxL)
-      nats += more
-      detail = None if train else added(detail, more_detail)
-      cond_NxLxC = self.told(cond_NxLxC, region.repeat_NxL)
     rng = self.make_rng('mask') if train else None
     gathered = gather(chosen_NxL.reshape(-1), capacity, rng)
     cond_KxC = cond_NxLxC.reshape(-1, cond_NxLxC.shape[-1])[gathered.flat_K]
@@ -163,12 +159,12 @@ class Fractal(nn.Module):
       return nats_NxL, None
     return nats_NxL, gate_detail(logits, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
-  def _repeat_nats(self, y_NxLxD, region: Region, weight_NxL):
-    """Nats of what the first patches repeat, the sum and their `Detail`."""
-    logits_NxLxK = self.repeat_logits(y_NxLxD, region, np.arange(weight_NxL.shape[1]))
-    logp_NxLxK = jax.nn.log_softmax(logits_NxLxK)
+  def _with_form(self, loss: LevelLoss, region: Region, train) -> LevelLoss:
+    """The loss of the first level with that of what its patches, the bars, repeat."""
+    logp_NxLxK = jax.nn.log_softmax(self.form(region, train))
     nats_NxL = value_nats(logp_NxLxK, region.repeat_NxL)
-    return (weight_NxL * nats_NxL).sum(), choice_detail(logp_NxLxK, nats_NxL, weight_NxL)
+    weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
+    return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
 
   def _with_attributes(self, loss: LevelLoss, crop: Crop, train) -> LevelLoss:
     """The loss of the first level with that of the rolls' attributes, of those that are given."""
@@ -179,10 +175,7 @@ class Fractal(nn.Module):
     logp_BxAxK = jax.nn.log_softmax(self.prior(ids_BxA, before(place_BxA)))
     nats_BxA = value_nats(logp_BxAxK, ids_BxA)
     weight_BxA = (ids_BxA > 0) & jnp.asarray(crop.valid_T).any(axis=1, keepdims=True)
-    loss = loss._replace(nats=loss.nats + (weight_BxA * nats_BxA).sum())
-    if train:
-      return loss
-    return loss._replace(detail=added(loss.detail, choice_detail(logp_BxAxK, nats_BxA, weight_BxA)))
+    return _with_choices(loss, logp_BxAxK, nats_BxA, weight_BxA, train)
 
   def _drop_attributes(self, ids_BxA):
     keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
@@ -201,19 +194,27 @@ class Fractal(nn.Module):
     """Logits of the attributes of rolls, see `Prior`."""
     return self.prior(ids_NxA, known_NxAxA)
 
-  def repeat_logits(self, y_NxAxD, region: Region, number_A):
-    """Logits of what each of the first patches `number_A` repeats, see `Repeat`."""
-    return self.repeat(y_NxAxD, region.tokens_NxPxT, number_A)
+  def form_logits(self, region: Region):
+    """Logits of what the bars of whole rolls repeat, (N, L, K), see `Form`."""
+    return self.form(region, train=False)
 
-  def told(self, cond_NxAxD, repeat_NxA):
-    """The conditions of first patches that are known to repeat these."""
-    return cond_NxAxD + self.repeat.vector(repeat_NxA).astype(cond_NxAxD.dtype)
+  def form_step(self, region: Region, cache, i):
+    """Those of bar `i` alone, (N, 1, K), and the cache."""
+    return self.form.step(region, cache, i)
 
   def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""
     split = self.splits[index]
     y_NxLxD, logits = split(region, seen_NxQxW, train=False)
     return logits, split.condition(y_NxLxD, split.grid(region))
+
+
+def _with_choices(loss: LevelLoss, logp_NxAxK, nats_NxA, weight_NxA, train) -> LevelLoss:
+  """A loss with that of more decisions, each one of K."""
+  loss = loss._replace(nats=loss.nats + (weight_NxA * nats_NxA).sum())
+  if train:
+    return loss
+  return loss._replace(detail=added(loss.detail, choice_detail(logp_NxAxK, nats_NxA, weight_NxA)))
 
 
 def share_capacities(config: ModelConfig, batch: int, num_steps: int) -> tuple[int, ...]:

@@ -30,8 +30,8 @@ class Region:
     attributes_NxA: ids of the attributes of the roll that it is part of, 0 = not given.
     cond_NxC: the parent's output; None for the whole roll.
     memory: of what it may repeat; None for the whole roll, and where the model has no echoes.
-    repeat_NxL: for the whole roll, how many first patches before each lies the one that it repeats,
-      see `fractaljax.model.repeat`; else None, and where the model says nothing of it.
+    repeat_NxL: for the whole roll, what its first patches repeat, see `fractaljax.model.repeat`;
+      else None, and where the model says nothing of it.
     margin: K.
   """
 
@@ -79,10 +79,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
   codec, margin = config.codec, config.margin
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
-  repeat_BxL = None
-  if config.repeats:
-    steps = config.levels[0].patch[1]
-    repeat_BxL = repeat.find(*repeat.overlaps(tokens_BxPxT, steps, config.repeats, codec))
+  repeat_BxL = repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))
   return Region(

@@ -1,26 +1,34 @@
-"""Repeats: which patch of the first level, a bar, each one repeats; decided before its notes.
+"""Repeats: which patch of the first level, a bar, each one repeats, and how much of it.
 
-A bar that comes again begins with notes each of which is unlikely, unless it is known that the bar
-does. So the model says first, of each bar, how many bars before lies the one that it repeats, and
-shows that one to all levels below as an echo. A roll's repeats follow from its notes (`find`), and
-what is scored is both together: -log p(notes, repeats), which is more than -log p(notes) by what
-the notes leave open of the repeats, -log p(repeats | notes).
+A bar's repeat is an id. 0 is none; each of the others is of a lag, how many bars before lies the
+one that is repeated, and of the share of their notes that both have in common.
 """
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.hint import SCALE
-from fractaljax.model.nats import NEVER
 from fractaljax.music.codec import Codec
 
 # Shares are whole numbers of so many parts, so that equals are equal in every program.
 PARTS = 4096
-# Overlaps are told apart by eighths: 0 is no note in common, 8 is equal.
-NUM_OVERLAPS = 9
+# A bar has four eighths of its notes in common with one that it repeats, or more; 8 is all of them.
+EIGHTHS = 4, 5, 6, 7, 8
+
+
+def num_ids(most: int) -> int:
+  """Ids of repeats of bars that lie so many back, at most."""
+  return 1 + most * len(EIGHTHS)
+
+
+def lag_of(id_x):
+  """How many bars before lies the one that is repeated; 0 for none."""
+  return (id_x + len(EIGHTHS) - 1) // len(EIGHTHS)
+
+
+def eighths_of(id_x):
+  """How many eighths of their notes both bars have in common; 0 where none is repeated."""
+  return jnp.where(id_x > 0, EIGHTHS[0] + (id_x - 1) % len(EIGHTHS), 0)
 
 
 def overlaps(tokens_NxPxT, steps: int, most: int, codec: Codec):
@@ -49,7 +57,7 @@ def overlaps(tokens_NxPxT, steps: int, most: int, codec: Codec):
 
 
 def find(both_NxLxK, either_NxLxK):
-  """How many bars before each lies the one that it repeats, (N, L); 0 where it repeats none.
+  """What each bar repeats, ids (N, L).
 
   A bar can repeat those with which it has half of their notes in common, and repeats the one with
   most of them in common; the share that the two bars before these have in common counts half as
@@ -57,55 +65,19 @@ def find(both_NxLxK, either_NxLxK):
   """
   share_NxLxK = PARTS * both_NxLxK // jnp.maximum(either_NxLxK, 1)
   is_like_NxLxK = (both_NxLxK > 0) & (2 * both_NxLxK >= either_NxLxK)
-  return jnp.argmax(is_like_NxLxK * (2 * share_NxLxK + after(share_NxLxK)), axis=2)
+  lag_NxLx1 = jnp.argmax(
+    is_like_NxLxK * (2 * share_NxLxK + after(share_NxLxK)), axis=2, keepdims=True
+  )
+  eighths_NxLx1 = jnp.take_along_axis(8 * share_NxLxK // PARTS, lag_NxLx1, axis=2)
+  id_NxLx1 = 1 + (lag_NxLx1 - 1) * len(EIGHTHS) + eighths_NxLx1 - EIGHTHS[0]
+  return jnp.where(lag_NxLx1 > 0, id_NxLx1, 0)[..., 0]
+
+
+def of_rolls(tokens_NxPxT, config: ModelConfig):
+  """What the bars of rolls repeat, ids (N, L); nothing where not a note of theirs is known."""
+  return find(*overlaps(tokens_NxPxT, config.levels[0].patch[1], config.repeats, config.codec))
 
 
 def after(x_NxLx):
   """What was there one bar earlier; zeros at the first."""
   return jnp.concatenate([jnp.zeros_like(x_NxLx[:, :1]), x_NxLx[:, :-1]], axis=1)
-
-
-class Repeat(nn.Module):
-  """Logits of the bars that each bar may repeat, (N, L, K), 0 for none; and a vector for each.
-
-  By the output of the first level, and by whether the bar before repeats one at the same lag, and
-  how much it has in common with it.
-  """
-
-  config: ModelConfig
-
-  def setup(self):
-    num = self.config.repeats + 1
-    # And one for whatever goes on.
-    self.own = nn.Dense(
-      num + 1, dtype=jnp.float32, kernel_init=nn.initializers.zeros, bias_init=none_first
-    )
-    self.table = self.param('embedding', nn.initializers.zeros, (2 * NUM_OVERLAPS, 1))
-    width = self.config.levels[0].width
-    self.vector = nn.Embed(num, width, embedding_init=nn.initializers.zeros)
-
-  def __call__(self, y_NxAxD, tokens_NxPxT, number_A):
-    """Logits for the bars `number_A` of rolls, of which only what is before each is read.
-
-    Args:
-      y_NxAxD: the first level's output at these bars.
-      tokens_NxPxT: the rolls.
-      number_A: the bars.
-    """
-    steps, most = self.config.levels[0].patch[1], self.config.repeats
-    both_NxLxK, either_NxLxK = overlaps(tokens_NxPxT, steps, most, self.config.codec)
-    eighth_NxLxK = after(8 * both_NxLxK // jnp.maximum(either_NxLxK, 1))
-    lag_NxL = after(find(both_NxLxK, either_NxLxK))
-    eighth_NxAxK, lag_NxA = eighth_NxLxK[:, number_A], lag_NxL[:, number_A]
-    lag_K = np.arange(most + 1)
-    goes_on_NxAxK = (lag_NxA[..., None] == lag_K) & (lag_K > 0)
-    own_NxAxK, more_NxAx1 = jnp.split(self.own(y_NxAxD), [most + 1], axis=-1)
-    row_NxAxK = eighth_NxAxK + NUM_OVERLAPS * goes_on_NxAxK
-    alike_NxAxK = SCALE * jnp.take(self.table[:, 0], row_NxAxK) * (lag_K > 0)
-    logits_NxAxK = own_NxAxK + jnp.where(goes_on_NxAxK, more_NxAx1, 0.0) + alike_NxAxK
-    return jnp.where(jnp.asarray(number_A)[:, None] >= lag_K, logits_NxAxK, NEVER)
-
-
-def none_first(rng, shape: tuple[int], dtype) -> jax.Array:
-  """Bias of the logits with which a bar begins as repeating none in three cases of four."""
-  return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * max(shape[0] - 2, 1)))

@@ -12,6 +12,7 @@ from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import Region
+from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
@@ -65,6 +66,10 @@ class Split(nn.Module):
     self.attributes = [
       nn.Embed(num_ids(name), level.width, embedding_init=zeros) for name in config.attributes
     ]
+    self.lag = self.eighths = None
+    if not self.index and config.repeats:
+      self.lag = nn.Embed(config.repeats + 1, level.width, embedding_init=zeros)
+      self.eighths = nn.Embed(EIGHTHS[-1] + 1, level.width, embedding_init=zeros)
     if level.causal:
       self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
@@ -167,6 +172,10 @@ class Split(nn.Module):
       memory = region.memory
       row_NxEx4 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx3, memory.below_NxEx3)
       place_NxRxCxD += self.trust(row_NxEx4).sum(axis=(1, 2))[:, None, None]
+    if self.lag is not None:
+      repeat_NxL = region.repeat_NxL
+      repeat_NxCxD = self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL))
+      place_NxRxCxD += repeat_NxCxD[:, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.attributes_NxA[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)

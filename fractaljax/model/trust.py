@@ -60,6 +60,11 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
+def as_said(trust_x, eighths_x):
+  """Ids with a likeness of what sounds that is not measured, but was said."""
+  return NUM_LIKENESSES * eighths_x + trust_x % NUM_LIKENESSES
+
+
 def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
   """Notes of the last steps that are equal to an echo's, similar or different, (N, E, 3).
 

@@ -9,7 +9,6 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import gather, is_sounding, occupied_logit
 from fractaljax.model.region import Region
 from fractaljax.sampling import choice
-from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import Job, child_job
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
@@ -70,7 +69,7 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
   logp_N = jnp.zeros(region.row_N.shape)
   bit_NxA = spot.member_NxA
   if logits is not None:
-    logits = _guide(logits, job.scale_N, decoder)
+    logits = guide(logits, job.scale_N, decoder)
     gates, token_NxA, logp_N = _draw(decoder, index, job, spot, logits)
     known_NxA = is_sounding(cells_NxAxpxt, codec.num_values).any(axis=(2, 3))
     bit_NxA = gates.bit_NxA | known_NxA
@@ -85,14 +84,11 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
     if token_NxA is not None:
       return job.region.canvas_NxQxW, logp_N
   chosen_NxA = bit_NxA & unknown_NxAxpxt.any(axis=(2, 3))
-  if job.region.repeat_NxL is not None:
-    job, cond, more_NxA = _repeat(decoder, job, spot, cond)
-    logp_N += jnp.where(chosen_NxA, more_NxA, 0.0).sum(axis=1)
   canvas, more_N = _expand(decoder, index, job, spot, seen, cond, chosen_NxA, fill)
   return canvas, logp_N + more_N
 
 
-def _guide(logits_NxAx, scale_N, decoder: Decoder):
+def guide(logits_NxAx, scale_N, decoder: Decoder):
   """Classifier-free guidance (Ho & Salimans 2022): uncond + s * (cond - uncond)."""
   if decoder.branches == 1:
     return logits_NxAx
@@ -123,25 +119,6 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
     return gates, choice.choose_value(logits, gates, uniform_NxA), logp_N
   token_NxA = target_NxAxpxt[..., 0, 0]
   return gates, token_NxA, logp_N + choice.value_logp(logits, gates, token_NxA).sum(axis=1)
-
-
-def _repeat(decoder: Decoder, job: Job, spot: Spot, cond):
-  """Decides what first patches repeat, where it is not given.
-
-  What is known of a patch that begins as known is not heard.
-
-  Returns:
-    the job with it, the conditions of those who are told, and the log probability of each, (N, A).
-  """
-  region = job.region
-  logits = decoder.apply('repeat_logits', cond, branch(region, decoder.branches), spot.patch_A)
-  logits = choice.temper(_guide(logits, job.scale_N, decoder), decoder.knobs.temperature_L[0])
-  repeat_NxA = choice.choose_one(logits, spot.read_noise(job.noise.order[0]))
-  given_NxA = region.repeat_NxL[:, spot.patch_A]
-  repeat_NxA = jnp.where(given_NxA == FREE, repeat_NxA, given_NxA)
-  region = region.replace(repeat_NxL=region.repeat_NxL.at[:, spot.patch_A].set(repeat_NxA))
-  cond = decoder.apply('told', cond, tile(repeat_NxA, decoder.branches))
-  return job._replace(region=region), cond, choice.one_logp(logits, repeat_NxA)
 
 
 def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):

@@ -12,7 +12,7 @@ from fractaljax.model.region import hide, whole_roll
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, decide, tile
-from fractaljax.sampling.form import FREE
+from fractaljax.sampling.forms import draw_form
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
@@ -55,18 +55,17 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   config = decoder.model.config
   region = whole_roll(crop, config)
-  if config.repeats:
-    if target_BxPxT is None:
-      repeat_BxL = _asked(decoder.knobs, region.repeat_NxL)
-    else:
-      repeat_BxL = whole_roll(crop._replace(tokens_PxT=target_BxPxT), config).repeat_NxL
-    region = region.replace(repeat_NxL=repeat_BxL)
   logp_B = jnp.zeros(crop.valid_T.shape[0])
   if config.attributes:
     ids_BxA, logp_B = _attributes(decoder, region.attributes_NxA, noise, target_BxPxT is None)
     region = region.replace(attributes_NxA=ids_BxA)
   scale_B = jnp.broadcast_to(decoder.knobs.guidance, logp_B.shape)
-  tokens_BxPxT, more_B = _fill(decoder, 0, Job(region, noise, scale_B, target_BxPxT))
+  job = Job(region, noise, scale_B, target_BxPxT)
+  if config.repeats:
+    repeat_BxL, form_logp_B = draw_form(decoder, job)
+    job = job._replace(region=region.replace(repeat_NxL=repeat_BxL))
+    logp_B += form_logp_B
+  tokens_BxPxT, more_B = _fill(decoder, 0, job)
   return tokens_BxPxT, logp_B + more_B
 
 
@@ -89,12 +88,6 @@ def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
     logp_Bx1 = choice.one_logp(logits_Bx1xK, id_Bx1)
     logp_B += jnp.where(id_Bx1 > 0, logp_Bx1, 0.0)[:, 0]
   return ids_BxA, logp_B
-
-
-def _asked(knobs: Knobs, repeat_BxL):
-  """What each first patch is asked to repeat, FREE where it is not, like `repeat_BxL`."""
-  asked_L = knobs.repeat_L[: repeat_BxL.shape[1]]
-  return jnp.full_like(repeat_BxL, FREE).at[:, : len(asked_L)].set(asked_L)
 
 
 def _fill(decoder: Decoder, index: int, job: Job):

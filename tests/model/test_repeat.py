@@ -13,10 +13,11 @@ from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
 from fractaljax.model.region import whole_roll
+from fractaljax.model.trust import NUM_LIKENESSES
 from fractaljax.music.codec import Codec
 
-# Patches and steps of rolls that can be enumerated: four bars of a step, three of two.
-ROLLS = {'steps': (((2, 1), (1, 1)), 4), 'bars': (((1, 2), (1, 1)), 6)}
+# Patches and steps of rolls that can be enumerated: three bars of a step, three of two.
+ROLLS = {'steps': (((2, 1), (1, 1)), 3), 'bars': (((1, 2), (1, 1)), 6)}
 
 
 def random_rolls(codec, num, num_steps, seed=0):
@@ -52,11 +53,12 @@ def shared(one, other):
 @pytest.mark.parametrize('codec', ['onset', 'velocity'])
 def test_a_bar_repeats_the_one_most_like_it(codec, most):
   codec = Codec(codec, 60, 5)
-  tokens_NxPxT = random_rolls(codec, 20, 32)
+  tokens_NxPxT = random_rolls(codec, 60, 32)
   found_NxL = found(tokens_NxPxT, 4, most, codec)
-  for tokens_PxT, found_L in zip(tokens_NxPxT, found_NxL, strict=True):
+  lag_NxL, eighths_NxL = repeat.lag_of(found_NxL), np.asarray(repeat.eighths_of(found_NxL))
+  for tokens_PxT, lag_L, eighths_L in zip(tokens_NxPxT, lag_NxL, eighths_NxL, strict=True):
     bars = [notes_of(codec, tokens_PxT, bar) for bar in range(8)]
-    for bar, lag_found in enumerate(found_L):
+    for bar, (lag_found, eighths) in enumerate(zip(lag_L, eighths_L, strict=True)):
       worth = {
         lag: 2 * shared(bars[bar], bars[bar - lag])
         + (shared(bars[bar - 1], bars[bar - 1 - lag]) if lag < bar else 0)
@@ -65,7 +67,11 @@ def test_a_bar_repeats_the_one_most_like_it(codec, most):
       }
       # Of equals the first, the newest.
       assert lag_found == max(worth, key=worth.get, default=0)
-  assert len(np.unique(found_NxL)) == min(most, 7) + 1
+      common = shared(bars[bar], bars[bar - lag_found]) if lag_found else 0
+      assert eighths == 8 * common // 4096
+  assert len(np.unique(lag_NxL)) == min(most, 7) + 1
+  assert set(np.unique(eighths_NxL)) == {0, *repeat.EIGHTHS}
+  assert found_NxL.max() < repeat.num_ids(most)
 
 
 def test_what_is_to_come_repeats_nothing_and_changes_nothing():
@@ -96,22 +102,49 @@ def test_notes_depend_on_what_is_said_to_repeat():
   _, repeat_ZxL, prob_RxZ = models.joint_probability(config, params, num_steps)
   # After two bars that are full, of which the second repeats none: the last one, if it sounds.
   last_3xZ = prob_RxZ[-3:, (repeat_ZxL[:, 1] == 0)]
-  assert last_3xZ.shape == (3, 3)
+  assert last_3xZ.shape == (3, 11)
   assert np.ptp(last_3xZ / last_3xZ.sum(axis=0), axis=1).max() > 0.02
 
 
 def test_patches_are_told_what_they_repeat():
   config, params, num_steps = model_of('bars')
   crop = models.as_crop(np.ones((1, 1, num_steps)), config.halo, config.codec)
-  repeat_1xL = np.array([[0, 1, 0]])
+  repeat_1xL = np.array([[0, 2, 0]])  # five eighths of the bar before
 
   def notes_nats(params):
     losses = Fractal(config).apply(params, crop, False, repeat_BxL=repeat_1xL)
     return losses[1].nats
 
-  gradient = models.quick_jit(jax.grad(notes_nats))(params)['params']
-  gradient_KxD = gradient['repeat']['vector']['embedding']
-  np.testing.assert_array_equal(np.any(gradient_KxD, axis=1), [True, True, False, False])
+  gradient = models.quick_jit(jax.grad(notes_nats))(params)['params']['splits_0']
+  for name, rows in (('lag', [0, 1]), ('eighths', [0, 5])):
+    changes_K = np.any(gradient[name]['embedding'], axis=1)
+    np.testing.assert_array_equal(np.flatnonzero(changes_K), rows)
+
+
+def test_the_form_hears_no_notes():
+  config, params, num_steps = model_of('bars')
+  rolls_RxPxT = models.all_rolls(1, num_steps)
+  crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
+  region = whole_roll(crop, config)
+  region = region.replace(repeat_NxL=np.tile([0, 2, 6], (len(rolls_RxPxT), 1)))
+  logits_NxLxK = Fractal(config).apply(params, region, method='form_logits')
+  assert np.ptp(logits_NxLxK, axis=0).max() == 0 and np.ptp(logits_NxLxK[0, 2, :6]) > 0.1
+
+
+@pytest.mark.parametrize('lag', [1, 2])
+def test_how_much_is_repeated_is_told_at_every_level(lag):
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), num_pitches=2, repeats=3, echoes=(4,))
+  tokens = np.ones((1, 2, 6))
+  region = whole_roll(models.as_crop(tokens, config.halo, config.codec), config)
+  for eighths in repeat.EIGHTHS:
+    said = 1 + (lag - 1) * len(repeat.EIGHTHS) + eighths - repeat.EIGHTHS[0]
+    each = region.replace(repeat_NxL=np.array([[0, 0, said]]))
+    for level in config.levels[:-1]:
+      grid = make_grid(each.size, level.patch, level.scan)
+      last_C = np.array([each.row_N.shape[0] * len(grid) - 1])
+      cond_CxD = np.zeros((1, 1))
+      each = children(each, grid, each.canvas_NxQxW, last_C, cond_CxD, config, level)
+      assert each.memory.trust_NxE[0, 1] // NUM_LIKENESSES == eighths
 
 
 @pytest.mark.parametrize('gate', [True, False])
@@ -139,7 +172,7 @@ def test_a_repeat_is_an_echo_of_the_bar_that_is_repeated(echoes):
   bars = children(
     region, grid, region.canvas_NxQxW, np.arange(24), cond_CxD, config, config.levels[0]
   )
-  lag_C = found(tokens_NxPxT, 4, 7, codec).reshape(-1)
+  lag_C = repeat.lag_of(found(tokens_NxPxT, 4, 7, codec)).reshape(-1)
   assert 0 < (lag_C > 0).sum() < 24
   around = ((0, 0), (ECHO_PITCHES, ECHO_PITCHES), (32, 0))
   padded_NxQxW = np.pad(tokens_NxPxT, around, constant_values=codec.outside)

@@ -6,9 +6,13 @@ import pytest
 
 import models
 from fractaljax.errors import UserError
+from fractaljax.model import repeat
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.region import whole_roll
 from fractaljax.sampling import form
-from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.decision import Decoder
+from fractaljax.sampling.forms import draw_form
+from fractaljax.sampling.job import Job, make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 
@@ -71,9 +75,58 @@ def test_the_sampler_repeats_what_it_is_asked_to():
 
   free = drawn()
   np.testing.assert_array_equal(drawn(FREE, FREE, FREE), free)
-  # Chance is the same whether it is asked for or not, so what the model chose is among the asked.
   each = [drawn(FREE, FREE, lag) for lag in range(3)]
-  assert np.all(np.any([(x == free).all(axis=(1, 2)) for x in each], axis=0))
   for one, other in ((0, 1), (0, 2), (1, 2)):
     assert np.any(each[one] != each[other])
-    np.testing.assert_array_equal(each[one][:, :, :4], free[:, :, :4])
+
+
+def job_of(config, tokens_NxPxT, target_NxPxT=None):
+  num, _, num_steps = tokens_NxPxT.shape
+  noise = make_noise(config, jax.random.split(jax.random.key(0), num), num_steps)
+  region = whole_roll(models.as_crop(tokens_NxPxT, config.halo, config.codec), config)
+  return Job(region, noise, np.ones(num), target_NxPxT)
+
+
+def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=3)
+  params, num = models.random_params(config, scale=0.2), 64
+  unknown_NxPxT = np.full((num, 2, 8), config.codec.unknown)
+  known_NxPxT = unknown_NxPxT.copy()
+  known_NxPxT[:, :, :4] = np.arange(num)[:, None, None] // 2 ** np.arange(4) % 2
+
+  @models.quick_jit
+  def draw(job, repeat_L):
+    knobs = make_knobs(config)._replace(repeat_L=repeat_L)
+    return draw_form(Decoder(Fractal(config), params, knobs, Plan()), job)[0]
+
+  def drawn(tokens_NxPxT, repeat_L):
+    return np.asarray(draw(job_of(config, tokens_NxPxT), np.array(repeat_L)))
+
+  free_NxL = drawn(unknown_NxPxT, [FREE] * 4)
+  assert len(np.unique(repeat.lag_of(free_NxL[:, 3]))) == 4
+  asked_NxL = drawn(unknown_NxPxT, [FREE, FREE, 2, FREE])
+  np.testing.assert_array_equal(asked_NxL[:, :2], free_NxL[:, :2])
+  assert np.all(repeat.lag_of(asked_NxL[:, 2]) == 2) and len(np.unique(asked_NxL[:, 2])) > 1
+  # What is known is not drawn, and is heard.
+  heard_NxL, own_NxL = drawn(known_NxPxT, [FREE] * 4), repeat.of_rolls(known_NxPxT, config)
+  np.testing.assert_array_equal(heard_NxL[:, :2], own_NxL[:, :2])
+  is_same_N = (heard_NxL[:, :2] == free_NxL[:, :2]).all(axis=1)
+  np.testing.assert_array_equal(heard_NxL[is_same_N], free_NxL[is_same_N])
+  assert np.any(heard_NxL[~is_same_N, 2] != free_NxL[~is_same_N, 2])
+
+
+def test_forms_are_as_frequent_as_they_are_likely():
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1)
+  params, num = models.random_params(config, scale=0.2), 4000
+  job = job_of(config, np.full((num, 2, 6), config.codec.unknown))
+  decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())
+  id_NxL, logp_N = models.quick_jit(lambda: draw_form(decoder, job))()
+  assert np.ptp(id_NxL[:, 0]) == 0
+  by_form = {
+    tuple(id_L): np.exp(logp) for id_L, logp in zip(np.asarray(id_NxL), logp_N, strict=True)
+  }
+  assert len(by_form) == 36
+  np.testing.assert_allclose(sum(by_form.values()), 1, atol=1e-5)
+  for form_L, prob in by_form.items():
+    count = (id_NxL == np.array(form_L)).all(axis=1).sum()
+    assert abs(count - num * prob) < 5 * np.sqrt(num * prob) + 1

@@ -1,0 +1,109 @@
+"""The form: which bars repeat which, and how much of them, decided before any note.
+
+A bar that comes again begins with notes each of which is unlikely, unless it is known that the bar
+does. So the model says first what each bar repeats, see `fractaljax.model.repeat`, and shows that
+to all levels as an echo. It hears no notes for it: a sample whose notes are less alike than a
+song's would else repeat less, and then even less. A roll's form follows from its notes, and what is
+scored is both together: -log p(roll, form), which is more than -log p(roll) by what the notes leave
+open of the form, -log p(form | roll).
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.linen.initializers import zeros
+
+from fractaljax.model import trunk
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.nats import NEVER
+from fractaljax.model.region import Region
+from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_ids
+from fractaljax.model.rope import rope_table
+from fractaljax.music import attributes
+
+
+class Form(nn.Module):
+  """Logits of what each bar repeats, (N, L, K), by what those before it do.
+
+  A transformer like that of the first level. It hears the place in the song and the attributes.
+  """
+
+  config: ModelConfig
+
+  def setup(self):
+    config, level = self.config, self.config.levels[0]
+    self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
+    self.lag = nn.Embed(config.repeats + 1, level.width)
+    self.eighths = nn.Embed(EIGHTHS[-1] + 1, level.width)
+    self.bar = nn.Embed(config.phrase_bars, level.width)
+    self.phrase = nn.Embed(config.num_phrases, level.width)
+    self.attributes = [
+      nn.Embed(attributes.num_ids(name), level.width, embedding_init=zeros)
+      for name in config.attributes
+    ]
+    reach = config.span // level.patch[1]
+    self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
+    # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
+    num_out = config.repeats + 2 + 2 * len(EIGHTHS)
+    self.out = nn.Dense(num_out, dtype=jnp.float32, kernel_init=zeros, bias_init=self.none_first)
+
+  def __call__(self, region: Region, train: bool):
+    """Logits for all bars of whole rolls."""
+    x_NxLxD = self.content(region)
+    y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(x_NxLxD.shape[1]), train=train)
+    before_NxL = after(lag_of(region.repeat_NxL))
+    return self.logits(y_NxLxD, before_NxL, jnp.arange(before_NxL.shape[1]))
+
+  def step(self, region: Region, cache, i):
+    """Logits for bar `i` alone, (N, 1, K): the same as `__call__` gives there; and the cache."""
+    x_NxLxD, before_NxL = self.content(region), after(lag_of(region.repeat_NxL))
+    rope = self.rope(before_NxL.shape[1]).at(i)
+    x_Nx1xD, before_Nx1 = (
+      jax.lax.dynamic_slice_in_dim(x_NxLx, i, 1, axis=1) for x_NxLx in (x_NxLxD, before_NxL)
+    )
+    y_Nx1xD, cache = self.trunk(x_Nx1xD, rope, cache, i)
+    return self.logits(y_Nx1xD, before_Nx1, jnp.reshape(i, 1)), cache
+
+  def rope(self, num_bars: int):
+    level = self.config.levels[0]
+    return rope_table(np.zeros(num_bars, int), np.arange(num_bars), level.width // level.heads)
+
+  def content(self, region: Region):
+    """What the bar before repeats, place and attributes as vectors, (N, L, D)."""
+    config, repeat_NxL = self.config, region.repeat_NxL
+    x_NxLxD = after(self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL)))
+    x_NxLxD = x_NxLxD.at[:, 0].set(self.start)
+    bar_NxL = region.bar_NxT[:, :: config.levels[0].patch[1]]
+    x_NxLxD += self.bar(bar_NxL % config.phrase_bars)
+    x_NxLxD += self.phrase(jnp.minimum(bar_NxL // config.phrase_bars, config.num_phrases - 1))
+    for a, embed in enumerate(self.attributes):
+      x_NxLxD += embed(region.attributes_NxA[:, None, a])
+    return x_NxLxD.astype(config.dtype)
+
+  def logits(self, y_NxAxD, before_NxA, bar_A):
+    """Of the bars `bar_A`, where the bar before each repeats one at the lag `before_NxA`."""
+    most = self.config.repeats
+    lag_NxAxL, more_NxAx1, begins_NxAxS, goes_on_NxAxS = jnp.split(
+      self.out(y_NxAxD), [most + 1, most + 2, most + 2 + len(EIGHTHS)], axis=-1
+    )
+    lag_L = np.arange(most + 1)
+    is_same_NxAxL = (before_NxA[..., None] == lag_L) & (lag_L > 0)
+    lag_NxAxL += jnp.where(is_same_NxAxL, more_NxAx1, 0.0)
+    share_NxAxLxS = jnp.where(
+      is_same_NxAxL[..., None], goes_on_NxAxS[:, :, None], begins_NxAxS[:, :, None]
+    )
+    both_NxAxLxS = lag_NxAxL[..., None] + share_NxAxLxS
+    one_NxAxK = both_NxAxLxS[:, :, 1:].reshape(*before_NxA.shape, -1)
+    logits_NxAxK = jnp.concatenate([lag_NxAxL[..., :1], one_NxAxK], axis=-1)
+    is_there_AxK = lag_of(np.arange(num_ids(most))) <= bar_A[:, None]
+    return jnp.where(is_there_AxK, logits_NxAxK, NEVER)
+
+  def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
+    """Bias with which a bar begins as repeating none in three cases of four."""
+    return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_ids(self.config.repeats)))
+
+
+def empty_cache(config: ModelConfig, num: int, num_bars: int):
+  """Caches for `step` of `num` rolls."""
+  return trunk.empty_cache(config.levels[0], num, num_bars, config.dtype)
