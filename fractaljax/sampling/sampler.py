@@ -2,20 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fractaljax.model.fractal import Fractal, empty_cache
 from fractaljax.model.masking import num_done, random_order
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.prior import before
-from fractaljax.model.region import hide, whole_roll
+from fractaljax.model.region import hide
 from fractaljax.music.crop import Crop
-from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, decide, tile
-from fractaljax.sampling.forms import draw_form
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
+from fractaljax.sampling.whole import decide_whole
 
 
 def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
@@ -53,41 +50,9 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
 
 
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
-  config = decoder.model.config
-  region = whole_roll(crop, config)
-  logp_B = jnp.zeros(crop.valid_T.shape[0])
-  if config.attributes:
-    ids_BxA, logp_B = _attributes(decoder, region.attributes_NxA, noise, target_BxPxT is None)
-    region = region.replace(attributes_NxA=ids_BxA)
-  scale_B = jnp.broadcast_to(decoder.knobs.guidance, logp_B.shape)
-  job = Job(region, noise, scale_B, target_BxPxT)
-  if config.repeats:
-    repeat_BxL, form_logp_B = draw_form(decoder, job)
-    job = job._replace(region=region.replace(repeat_NxL=repeat_BxL))
-    logp_B += form_logp_B
+  job, logp_B = decide_whole(decoder, crop, noise, target_BxPxT)
   tokens_BxPxT, more_B = _fill(decoder, 0, job)
   return tokens_BxPxT, logp_B + more_B
-
-
-def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
-  """The attributes, those that are not given drawn if asked to, and their log probability (B,).
-
-  Each is drawn by those that are given and those that were drawn before it.
-  """
-  ids_BxA, logp_B = given_BxA, jnp.zeros(given_BxA.shape[0])
-  place_A = np.arange(given_BxA.shape[1])
-  known_BxAxA = before(jnp.broadcast_to(place_A, given_BxA.shape))
-  if draw:
-    known_BxAxA |= (given_BxA > 0)[:, None]
-  for a in place_A:
-    logits_BxAxK = decoder.apply('attribute_logits', ids_BxA, known_BxAxA)
-    logits_Bx1xK = choice.temper(logits_BxAxK[:, a : a + 1], decoder.knobs.temperature_L[0])
-    id_Bx1 = choice.choose_one(logits_Bx1xK, noise.attributes[:, a : a + 1])
-    id_Bx1 = jnp.where((ids_BxA[:, a : a + 1] == 0) & draw, id_Bx1, ids_BxA[:, a : a + 1])
-    ids_BxA = ids_BxA.at[:, a : a + 1].set(id_Bx1)
-    logp_Bx1 = choice.one_logp(logits_Bx1xK, id_Bx1)
-    logp_B += jnp.where(id_Bx1 > 0, logp_Bx1, 0.0)[:, 0]
-  return ids_BxA, logp_B
 
 
 def _fill(decoder: Decoder, index: int, job: Job):

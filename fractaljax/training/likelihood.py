@@ -23,7 +23,7 @@ class Likelihood(NamedTuple):
   """Negative log likelihood of crops, summed over all of them.
 
   Attributes:
-    nats_by_level: gates of each level, values of the last; of the first, what repeats, too.
+    nats_by_level: gates of each level, values of the last; of the first, attributes and form, too.
     num_steps: steps scored; padding does not count.
     num_notes: notes that begin in them.
     details: of each level what its decisions were like, sums; None where it decided nothing.
@@ -46,7 +46,7 @@ class Likelihood(NamedTuple):
   def bits_per_note_by_part(self) -> dict[str, float]:
     """What of the bits per note goes to when and what, to how long and to how loud.
 
-    Gates are of `when`, and so are a note's end where a gate tells of it, and what repeats.
+    Gates are of `when`, and so are a note's end where a gate tells of it, attributes and form.
     """
     nats_3 = sum(detail.nats_3 for detail in self.details if detail)
     return {part: self._bits_per_note(nats) for part, nats in zip(PARTS, nats_3, strict=True)}
@@ -55,7 +55,7 @@ class Likelihood(NamedTuple):
   def calibrations(self) -> dict[str, Calibration]:
     """Of each level that decides: how often what it expects not to be empty is so."""
     levels = self._deciding()
-    # Where nothing but what repeats is decided there are none.
+    # Where nothing but attributes and form is decided there are none.
     return {n: Calibration(d.bins_3xK) for n, _, d in levels if d.bins_3xK.any()}
 
   def metrics(self) -> dict[str, float]:

@@ -88,7 +88,7 @@ def test_a_parameter_that_does_not_fit_is_named(copy):
   assert 'splits_1.trunk.block_1' in (line := refusal(copy))
   assert 'missing' in line
   change(path, model=model | {'attributes': []})
-  assert 'no parameter prior.' in refusal(copy)
+  assert 'no parameter form.attributes_0.' in refusal(copy)
 
 
 def test_what_is_at_the_output_stays_unless_it_is_an_export_to_overwrite(run, exports, tmp_path):

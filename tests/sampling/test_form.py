@@ -1,6 +1,9 @@
 """A form: read as it is written, and followed by the sampler."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -8,13 +11,12 @@ import models
 from fractaljax.errors import UserError
 from fractaljax.model import repeat
 from fractaljax.model.fractal import Fractal
-from fractaljax.model.region import whole_roll
 from fractaljax.sampling import form
 from fractaljax.sampling.decision import Decoder
-from fractaljax.sampling.forms import draw_form
-from fractaljax.sampling.job import Job, make_noise
+from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
+from fractaljax.sampling.whole import decide_whole
 
 BARS = models.tiny(((2, 16), (2, 1), (1, 1)), repeats=8)
 FREE = form.FREE
@@ -80,11 +82,12 @@ def test_the_sampler_repeats_what_it_is_asked_to():
     assert np.any(each[one] != each[other])
 
 
-def job_of(config, tokens_NxPxT, target_NxPxT=None):
-  num, _, num_steps = tokens_NxPxT.shape
-  noise = make_noise(config, jax.random.split(jax.random.key(0), num), num_steps)
-  region = whole_roll(models.as_crop(tokens_NxPxT, config.halo, config.codec), config)
-  return Job(region, noise, np.ones(num), target_NxPxT)
+def form_of(config, params, crop, repeat_L=()):
+  """The forms of rolls with their log probability."""
+  noise = make_noise(config, jax.random.split(jax.random.key(0), len(crop.valid_T)), 8)
+  knobs = make_knobs(config)._replace(repeat_L=jnp.asarray(repeat_L, jnp.int32))
+  job, logp_N = decide_whole(Decoder(Fractal(config), params, knobs, Plan()), crop, noise)
+  return job.region.repeat_NxL, logp_N
 
 
 def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
@@ -94,13 +97,11 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
   known_NxPxT = unknown_NxPxT.copy()
   known_NxPxT[:, :, :4] = np.arange(num)[:, None, None] // 2 ** np.arange(4) % 2
 
-  @models.quick_jit
-  def draw(job, repeat_L):
-    knobs = make_knobs(config)._replace(repeat_L=repeat_L)
-    return draw_form(Decoder(Fractal(config), params, knobs, Plan()), job)[0]
+  draw = models.quick_jit(functools.partial(form_of, config, params))
 
   def drawn(tokens_NxPxT, repeat_L):
-    return np.asarray(draw(job_of(config, tokens_NxPxT), np.array(repeat_L)))
+    crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
+    return np.asarray(draw(crop, np.array(repeat_L))[0])
 
   free_NxL = drawn(unknown_NxPxT, [FREE] * 4)
   assert len(np.unique(repeat.lag_of(free_NxL[:, 3]))) == 4
@@ -118,10 +119,9 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
 def test_forms_are_as_frequent_as_they_are_likely():
   config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1)
   params, num = models.random_params(config, scale=0.2), 4000
-  job = job_of(config, np.full((num, 2, 6), config.codec.unknown))
-  decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())
-  id_NxL, logp_N = models.quick_jit(lambda: draw_form(decoder, job))()
-  assert np.ptp(id_NxL[:, 0]) == 0
+  unknown_NxPxT = np.full((num, 2, 6), config.codec.unknown)
+  crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)
+  id_NxL, logp_N = models.quick_jit(functools.partial(form_of, config, params))(crop)
   by_form = {
     tuple(id_L): np.exp(logp) for id_L, logp in zip(np.asarray(id_NxL), logp_N, strict=True)
   }

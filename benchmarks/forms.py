@@ -1,0 +1,119 @@
+"""Whether samples keep to their form: what bars were said to repeat, and what their notes do.
+
+Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, in each
+quarter of their length: as it was said of the samples, as their notes do, as the notes of the valid
+songs do in excerpts of that length, and of the training songs in their beginnings. Of the bars that
+are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
+were said to come again; and how many eighths do, on average.
+
+python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from absl import flags
+
+from benchmarks import setting
+from fractaljax import command
+from fractaljax.data.reference import read_reference
+from fractaljax.errors import UserError
+from fractaljax.mesh import data_parallel
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, of_rolls, overlaps
+from fractaljax.music.excerpt import excerpts
+from fractaljax.music.notes import Song
+from fractaljax.sampling import known
+from fractaljax.sampling.decision import Decoder
+from fractaljax.sampling.draw import draw, make_noises
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.whole import decide_whole
+from fractaljax.training.trained import load
+
+_CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
+_NUM = flags.DEFINE_integer('num', 64, 'samples', lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 512, 'length of each', lower_bound=64)
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
+_SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def said_forms(model: Fractal, params, crop, noise, knobs):
+  """What the sampler says that the bars repeat, with this noise."""
+  job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
+  return job.region.repeat_NxL
+
+
+def found_forms(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray:
+  """What the notes of the bars repeat."""
+  form = jax.jit(lambda tokens_PxT: of_rolls(tokens_PxT[None], config)[0])
+  return np.stack([np.asarray(form(tokens_PxT)) for tokens_PxT in tokens_NxPxT])
+
+
+def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
+  """Those of the songs that are so long."""
+  whole = [song for song in songs if song.num_steps == num_steps]
+  return np.stack([config.codec.encode(song.notes_Nx4, num_steps) for song in whole])
+
+
+def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelConfig):
+  """Eighths of their notes that bars have in common with those so far before them, (N, L)."""
+  both_NxLxK, either_NxLxK = overlaps(
+    tokens_NxPxT, config.levels[0].patch[1], config.repeats, config.codec
+  )
+  share_NxLxK = 8 * np.asarray(both_NxLxK) / np.maximum(either_NxLxK, 1)
+  return np.take_along_axis(share_NxLxK, lag_NxL[..., None], axis=2)[..., 0]
+
+
+def by_quarter(form_NxL: np.ndarray) -> list[float]:
+  """Which share of the bars repeat one."""
+  return [round(float((x > 0).mean()), 3) for x in np.array_split(form_NxL, 4, axis=1)]
+
+
+def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
+  """By the eighths that were said: bars, those that do repeat that one, eighths that came again."""
+  eighths_NxL = np.asarray(eighths_of(said_NxL))
+  is_kept_NxL = lag_of(found_NxL) == lag_of(said_NxL)
+  table = {}
+  for eighths in EIGHTHS:
+    of_NxL = eighths_NxL == eighths
+    if of_NxL.any():
+      shares = float(is_kept_NxL[of_NxL].mean()), float(common_NxL[of_NxL].mean())
+      table[eighths] = [int(of_NxL.sum()), *(round(x, 3) for x in shares)]
+  return table
+
+
+def main(_):
+  trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
+  model, config = trained.model, trained.model.config
+  if not config.repeats:
+    raise UserError(f'--checkpoint={_CHECKPOINT.value}: the model says nothing of repeats')
+  num_steps, nothing = _STEPS.value, known.nothing(config, _STEPS.value)
+  reference = read_reference(setting.DATA.value, trained.config.data.in_c)
+  drawn = draw(
+    model, trained.params, Plan(), make_knobs(config), nothing, _NUM.value, _BATCH_SIZE.value,
+    _SEED.value, trained.placement,
+  )  # fmt: skip
+  crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
+  noise = make_noises(config, _SEED.value, np.arange(_NUM.value), num_steps)
+  said_NxL = np.asarray(said_forms(model, trained.params, crop_N, noise, make_knobs(config)))
+  found_NxL = found_forms(drawn.tokens_BxPxT, config)
+  common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
+  beginnings = [excerpts([song], num_steps)[0] for song in reference.train]
+  of_songs, of_beginnings = (
+    found_forms(rolls_of(songs, num_steps, config), config)
+    for songs in (excerpts(reference.songs, num_steps), beginnings)
+  )
+  setting.report(
+    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value,
+    said=by_quarter(said_NxL), found=by_quarter(found_NxL), songs=by_quarter(of_songs),
+    beginnings=by_quarter(of_beginnings), kept=kept(said_NxL, found_NxL, common_NxL),
+    unsaid=round(float((found_NxL > 0)[said_NxL == 0].mean()), 3),
+  )  # fmt: skip
+
+
+if __name__ == '__main__':
+  command.run(main)

@@ -1,0 +1,104 @@
+"""What a model's config must be, so that there is a model of it."""
+
+from fractaljax.errors import UserError
+from fractaljax.music.attributes import num_ids
+
+
+def _require(condition: bool, key: str, value, remedy: str):
+  if not condition:
+    raise UserError(f'config.model.{key}={value}: {remedy}')
+
+
+def check_model(config):
+  """Raises UserError where a `ModelConfig` is no model, with the key and the remedy."""
+  num_pitches = config.codec.num_pitches
+  _require(len(config.levels) > 0, 'levels', config.levels, 'give at least one level')
+  outer = (num_pitches, None)
+  for i, level in enumerate(config.levels):
+    _check_level(level, outer, f'levels[{i}]')
+    outer = level.patch
+  _require(outer == (1, 1), f'levels[{i}].patch', outer, 'the last patch must be one cell, (1, 1)')
+  _require(
+    len(config.capacities) == len(config.levels) - 1 and all(0 < c <= 1 for c in config.capacities),
+    'capacities',
+    config.capacities,
+    'give one share in (0, 1] for every level but the last',
+  )
+  _check_context(config)
+  _require(0 <= config.hide < 1, 'hide', config.hide, 'must be in [0, 1)')
+  _require(config.head_width > 0, 'head_width', config.head_width, 'must be positive')
+  _require(config.head_depth >= 0, 'head_depth', config.head_depth, 'must be 0 or more')
+  for name in ('phrase_bars', 'num_phrases'):
+    _require(getattr(config, name) > 0, name, getattr(config, name), 'must be positive')
+  _require(0 <= config.cond_drop <= 1, 'cond_drop', config.cond_drop, 'must be in [0, 1]')
+  known_types = ('float32', 'bfloat16')
+  _require(config.dtype in known_types, 'dtype', config.dtype, f'choose one of {known_types}')
+  for name in config.attributes:
+    num_ids(name)
+
+
+def _check_context(config):
+  """What patches are told of their surroundings, none of which may come after them."""
+  first = config.levels[0]
+  by_pitch = any(level.causal and level.scan == 'pitch' for level in config.levels)
+  first_by_pitch = first.causal and not first.upwards
+  _require(
+    config.span == 0 or (first.upwards and config.span > 0 and config.span % first.patch[1] == 0),
+    'span',
+    config.span,
+    'must be 0 (off), or steps that the first patch divides and a first level that is AR in time',
+  )
+  _require(config.halo >= 0, 'halo', config.halo, 'must be 0 (off) or a number of steps')
+  for name in ('halo_pitches', 'chord_pitches'):
+    _require(getattr(config, name) >= 0, name, getattr(config, name), 'must not be negative')
+  _require(
+    config.halo_pitches == 0 or not by_pitch,
+    'halo_pitches',
+    config.halo_pitches,
+    "must be 0 where an AR level scans by 'pitch': the rows above come later there",
+  )
+  _require(
+    not config.echoes or (min(config.echoes) > first.patch[1] and not first_by_pitch),
+    'echoes',
+    config.echoes,
+    f'must each go back more than the first patch, {first.patch[1]} steps, and the first level '
+    "must not be AR by 'pitch'",
+  )
+  _require(
+    config.matches == 0 or (config.matches > 0 and config.halo > 0 and not first_by_pitch),
+    'matches',
+    config.matches,
+    "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
+  )
+  is_bars = first.upwards and first.patch[0] == config.codec.num_pitches and len(config.levels) > 1
+  _require(
+    config.repeats == 0 or (config.repeats > 0 and is_bars),
+    'repeats',
+    config.repeats,
+    'must be 0 (off), or a number with more levels than one, of which the first is AR in time and '
+    'has patches of all pitches',
+  )
+
+
+def _check_level(level, outer, key: str):
+  patch_p, patch_t = level.patch
+  outer_p, outer_t = outer
+  _require(
+    min(level.patch) > 0 and outer_p % patch_p == 0 and (outer_t or patch_t) % patch_t == 0,
+    f'{key}.patch',
+    level.patch,
+    f'must divide what it splits, {outer_p} pitches' + (f' x {outer_t} steps' if outer_t else ''),
+  )
+  _require(level.generator in ('ar', 'mar'), f'{key}.generator', level.generator, "'ar' or 'mar'")
+  _require(level.scan in ('time', 'pitch'), f'{key}.scan', level.scan, "'time' or 'pitch'")
+  _require(level.mask in ('normal', 'uniform'), f'{key}.mask', level.mask, "'normal' or 'uniform'")
+  for name in ('width', 'depth', 'heads', 'iterations', 'mask_std'):
+    _require(getattr(level, name) > 0, f'{key}.{name}', getattr(level, name), 'must be positive')
+  _require(
+    level.width % level.heads == 0,
+    f'{key}.width',
+    level.width,
+    f'must be a multiple of its heads ({level.heads})',
+  )
+  _require(0 <= level.dropout < 1, f'{key}.dropout', level.dropout, 'must be in [0, 1)')
+  _require(0 <= level.mask_mean <= 1, f'{key}.mask_mean', level.mask_mean, 'must be in [0, 1]')

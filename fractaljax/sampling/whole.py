@@ -1,0 +1,106 @@
+"""What is decided of rolls as a whole, before any note: their attributes and their form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fractaljax.model import repeat
+from fractaljax.model.form import empty_cache
+from fractaljax.model.nats import NEVER
+from fractaljax.model.prior import before
+from fractaljax.model.region import whole_roll
+from fractaljax.music.crop import Crop
+from fractaljax.sampling import choice
+from fractaljax.sampling.decision import Decoder, branch, guide, tile
+from fractaljax.sampling.form import FREE
+from fractaljax.sampling.job import Job, Noise
+
+
+def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
+  """The job of filling rolls, and the log probability of what is decided by now, (B,).
+
+  Args:
+    decoder: the model and what is asked of it.
+    crop: the rolls; cells to be generated are unknown.
+    noise: all the chance in the samples.
+    target_BxPxT: rolls to be scored: of these nothing is drawn.
+  """
+  config = decoder.model.config
+  region = whole_roll(crop, config)
+  logp_B = jnp.zeros(crop.valid_T.shape[0])
+  if config.attributes:
+    ids_BxA, logp_B = _attributes(decoder, region.attributes_NxA, noise, target_BxPxT is None)
+    region = region.replace(attributes_NxA=ids_BxA)
+  scale_B = jnp.broadcast_to(decoder.knobs.guidance, logp_B.shape)
+  job = Job(region, noise, scale_B, target_BxPxT)
+  if config.repeats:
+    repeat_BxL, more_B = _form(decoder, job)
+    job, logp_B = job._replace(region=region.replace(repeat_NxL=repeat_BxL)), logp_B + more_B
+  return job, logp_B
+
+
+def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
+  """The attributes, those that are not given drawn if asked to, and their log probability (B,).
+
+  Each is drawn by those that are given and those that were drawn before it.
+  """
+  ids_BxA, logp_B = given_BxA, jnp.zeros(given_BxA.shape[0])
+  place_A = np.arange(given_BxA.shape[1])
+  known_BxAxA = before(jnp.broadcast_to(place_A, given_BxA.shape))
+  if draw:
+    known_BxAxA |= (given_BxA > 0)[:, None]
+  for a in place_A:
+    logits_BxAxK = decoder.apply('attribute_logits', ids_BxA, known_BxAxA)
+    logits_Bx1xK = choice.temper(logits_BxAxK[:, a : a + 1], decoder.knobs.temperature_L[0])
+    id_Bx1 = choice.choose_one(logits_Bx1xK, noise.attributes[:, a : a + 1])
+    id_Bx1 = jnp.where((ids_BxA[:, a : a + 1] == 0) & draw, id_Bx1, ids_BxA[:, a : a + 1])
+    ids_BxA = ids_BxA.at[:, a : a + 1].set(id_Bx1)
+    logp_Bx1 = choice.one_logp(logits_Bx1xK, id_Bx1)
+    logp_B += jnp.where(id_Bx1 > 0, logp_Bx1, 0.0)[:, 0]
+  return ids_BxA, logp_B
+
+
+def _form(decoder: Decoder, job: Job):
+  """What the bars of rolls repeat, ids (B, L), and the log probability of that, (B,).
+
+  Bars of which all is known repeat what their notes do, and so do those of a target. Of one that is
+  asked to repeat another the model says how much of it comes again.
+  """
+  config, branches = decoder.model.config, decoder.branches
+  known = branch(job.region, branches)
+  own_BxL, is_own_BxL = _own_form(decoder, job)
+  num, num_bars = own_BxL.shape
+  asked_L = decoder.knobs.repeat_L[:num_bars]
+  asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
+  lag_K = repeat.lag_of(jnp.arange(repeat.num_ids(config.repeats)))
+
+  def body(i, state):
+    id_BxL, cache, logp_B = state
+    region = known.replace(repeat_NxL=tile(id_BxL, branches))
+    logits, cache = decoder.apply('form_step', region, cache, i)
+    logits_Bx1xK = guide(logits, job.scale_N, decoder)
+    logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
+    may_be_K = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
+    uniform_Bx1, own_Bx1, is_own_Bx1 = (
+      jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
+      for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL)
+    )
+    id_Bx1 = choice.choose_one(jnp.where(may_be_K, logits_Bx1xK, NEVER), uniform_Bx1)
+    id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
+    id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
+    return id_BxL, cache, logp_B + choice.one_logp(logits_Bx1xK, id_Bx1)[:, 0]
+
+  cache = empty_cache(config, num * branches, num_bars)
+  state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
+  id_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
+  return id_BxL, logp_B
+
+
+def _own_form(decoder: Decoder, job: Job):
+  """What the bars repeat by their notes, ids (B, L), and whether that is all known, (B, L)."""
+  config, region = decoder.model.config, job.region
+  if job.target_NxPxT is not None:
+    own_BxL = repeat.of_rolls(job.target_NxPxT, config)
+    return own_BxL, jnp.ones(own_BxL.shape, bool)
+  is_unknown_BxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
+  return region.repeat_NxL, ~is_unknown_BxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)
