@@ -10,6 +10,8 @@ other repeats and with the other attributes.
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,6 +66,15 @@ def other_attributes(own_A, names: tuple[str, ...]) -> np.ndarray:
   return np.array(rows, int).reshape(-1, len(own_A))
 
 
+def in_batches(score, repeat_RxL: np.ndarray, ids_RxA: np.ndarray) -> np.ndarray:
+  """Nats of a roll with each of the forms and attributes, (R,), AT_A_TIME at a time."""
+  num = len(repeat_RxL)
+  # The last ones are scored again to fill the last batch.
+  index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
+  nats = [np.asarray(score(repeat_RxL[each], ids_RxA[each]), np.float64) for each in index]
+  return np.concatenate([np.zeros(0), *nats])[:num]
+
+
 def main(_):
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()[:1]))
   config = trained.model.config
@@ -77,32 +88,26 @@ def main(_):
   batches = list(pipeline.batched(crops, 1))
   capacities = needed_capacities(config, batches)
 
-  def nats(params, crop_1, repeat_L, ids_A):
+  @jax.jit
+  @functools.partial(jax.vmap, in_axes=(None, None, 0, 0))
+  def score(params, crop_1, repeat_L, ids_A):
     crop_1 = crop_1._replace(attributes_A=ids_A[None])
     losses = trained.model.apply(params, crop_1, False, capacities, repeat_L[None])
     return sum(loss.nats for loss in losses)
 
-  score = jax.jit(jax.vmap(nats, (None, None, 0, 0)))
   repeats = jax.jit(probable_repeats, static_argnums=0)
   total, less_2, notes = 0.0, np.zeros(2), 0
   for crop_1 in tqdm(batches, unit='excerpt'):
     own_L, order_LxK = map(np.asarray, repeats(trained.model, trained.params, crop_1))
+    nats_of = functools.partial(in_batches, functools.partial(score, trained.params, crop_1))
     own_A = crop_1.attributes_A[0]
+    own = float(nats_of(own_L[None], own_A[None])[0])
     bar_R, repeat_RxL = others(own_L, order_LxK, _OTHERS.value)
+    more_R = np.exp(own - nats_of(repeat_RxL, np.tile(own_A, (len(bar_R), 1))))
+    less_2[0] += np.log1p(np.bincount(bar_R, more_R)).sum()
     ids_RxA = other_attributes(own_A, names)
-    # What is scored is: both as they are, other repeats, other attributes.
-    num, num_bars = 1 + len(bar_R) + len(ids_RxA), len(bar_R)
-    repeat_RxL = np.concatenate([own_L[None], repeat_RxL, np.tile(own_L, (len(ids_RxA), 1))])
-    ids_RxA = np.concatenate([np.tile(own_A, (1 + num_bars, 1)), ids_RxA])
-    # The last ones are scored again to fill the last batch.
-    index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
-    nats_R = np.concatenate(
-      [score(trained.params, crop_1, repeat_RxL[each], ids_RxA[each]) for each in index]
-    )
-    own, other_R = float(nats_R[0]), nats_R[1:num].astype(np.float64)
-    more_R = np.exp(own - other_R)
-    by_bar_L = np.bincount(bar_R, more_R[:num_bars], minlength=len(own_L))
-    less_2 += np.log1p(by_bar_L).sum(), np.log1p(more_R[num_bars:].sum())
+    more_R = np.exp(own - nats_of(np.tile(own_L, (len(ids_RxA), 1)), ids_RxA))
+    less_2[1] += np.log1p(more_R.sum())
     total, notes = total + own, notes + int(num_notes(crop_1, config.codec))
   less, less_by_attributes = less_2 / np.log(2) / notes
   setting.report(

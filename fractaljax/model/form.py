@@ -17,7 +17,7 @@ from flax.linen.initializers import zeros
 from fractaljax.model import trunk
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
-from fractaljax.model.region import Region
+from fractaljax.model.region import Region, in_phrases
 from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_ids
 from fractaljax.model.rope import rope_table
 from fractaljax.music import attributes
@@ -74,9 +74,8 @@ class Form(nn.Module):
     config, repeat_NxL = self.config, region.repeat_NxL
     x_NxLxD = after(self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL)))
     x_NxLxD = x_NxLxD.at[:, 0].set(self.start)
-    bar_NxL = region.bar_NxT[:, :: config.levels[0].patch[1]]
-    x_NxLxD += self.bar(bar_NxL % config.phrase_bars)
-    x_NxLxD += self.phrase(jnp.minimum(bar_NxL // config.phrase_bars, config.num_phrases - 1))
+    bar_NxL, phrase_NxL = in_phrases(region.bar_NxT[:, :: config.levels[0].patch[1]], config)
+    x_NxLxD += self.bar(bar_NxL) + self.phrase(phrase_NxL)
     for a, embed in enumerate(self.attributes):
       x_NxLxD += embed(region.attributes_NxA[:, None, a])
     return x_NxLxD.astype(config.dtype)

@@ -97,6 +97,12 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   )
 
 
+def in_phrases(bar_x, config: ModelConfig):
+  """Of bars of a song: which of its phrase each is, and which phrase that is, the last for more."""
+  phrase_x = jnp.minimum(bar_x // config.phrase_bars, config.num_phrases - 1)
+  return bar_x % config.phrase_bars, phrase_x
+
+
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:
   """The region's canvas with the patches of `hidden_NxL` unknown."""
   hidden_NxPxT = grid.spread(hidden_NxL)

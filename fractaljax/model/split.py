@@ -11,7 +11,7 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
-from fractaljax.model.region import Region
+from fractaljax.model.region import Region, in_phrases
 from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
 from fractaljax.model.rope import rope_table
 from fractaljax.model.trunk import Trunk
@@ -160,10 +160,8 @@ class Split(nn.Module):
     """What is known of every patch before anything is generated: (N, L, D)."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
-    bar_NxC, num_phrases = region.bar_NxT[:, ::t], self.config.num_phrases
-    time_NxCxD = self.phase(region.phase_NxT[:, ::t])
-    time_NxCxD += self.bar(bar_NxC % self.config.phrase_bars)
-    time_NxCxD += self.phrase(jnp.minimum(bar_NxC // self.config.phrase_bars, num_phrases - 1))
+    bar_NxC, phrase_NxC = in_phrases(region.bar_NxT[:, ::t], self.config)
+    time_NxCxD = self.phase(region.phase_NxT[:, ::t]) + self.bar(bar_NxC) + self.phrase(phrase_NxC)
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]

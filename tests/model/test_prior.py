@@ -10,6 +10,7 @@ import pytest
 import models
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.prior import before
+from fractaljax.model.region import whole_roll
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
@@ -107,6 +108,22 @@ def test_every_level_hears_every_attribute(generator):
   for index, a in itertools.product(range(3), range(3)):
     changed = nats_of((config, hear(index, a)), crop) != plain
     np.testing.assert_array_equal(changed[: index + 1], [False] * index + [True])
+
+
+def test_the_form_hears_every_attribute():
+  config, params = model_of(names=('density', *NAMES), repeats=2)
+  region = whole_roll(roll_of(config, np.array([(3, 4, 5)])), config)
+
+  def form_logits(ids_NxA):
+    return Fractal(config).apply(
+      params, region.replace(attributes_NxA=ids_NxA), method='form_logits'
+    )
+
+  plain_1xLxK = form_logits(np.array([(3, 4, 5)]))
+  for ids_A in ((4, 4, 5), (3, 5, 5), (3, 4, 6)):
+    changed_L = np.any(form_logits(np.array([ids_A])) != plain_1xLxK, axis=(0, 2))
+    # The first bar cannot repeat any, whatever the others do.
+    assert changed_L[1:].all()
 
 
 def test_training_learns_to_draw_each_from_the_others_in_any_order():
