@@ -2,9 +2,9 @@
 
 Three things say so: how alike the steps before both are (`trust`), or for a bar that is said to be
 repeated how much of it is (`as_said`); which notes of the bar came again until now
-(`count_so_far`); and which of the same step, below (`count_below`). That a repeat has begun shows in
-the second while the first still says that nothing is alike. Notes come again as they were, or with
-another velocity: that tells a copy from what is played once more.
+(`count_so_far`); and which of the same step, below (`count_below`). That a repeat has begun shows
+in the second while the first still says that nothing is alike. Notes come again as they were, or
+with another velocity: that tells a copy from what is played once more.
 """
 
 import jax.numpy as jnp
