@@ -3,7 +3,7 @@
 import numpy as np
 
 import models
-from benchmarks import forms
+from benchmarks.kept import by_quarter, common_eighths, found_forms, kept
 from fractaljax.model.repeat import EIGHTHS
 
 CONFIG = models.tiny(((4, 4), (1, 1)), num_pitches=4, repeats=2)
@@ -22,15 +22,15 @@ def roll():
 
 
 def test_what_comes_again_is_counted_at_the_lag_that_was_said():
-  common_NxL = forms.common_eighths(roll(), np.array([[0, 1, 2, 1]]), CONFIG)
+  common_NxL = common_eighths(roll(), np.array([[0, 1, 2, 1]]), CONFIG)
   np.testing.assert_array_equal(common_NxL, [[0, 8, 6, 0]])
 
 
 def test_a_form_is_kept_where_the_notes_have_the_lag_that_was_said():
-  found_NxL = forms.found_forms(roll(), CONFIG)
+  found_NxL = found_forms(roll(), CONFIG)
   np.testing.assert_array_equal(found_NxL, [[0, id_of(1, 8), id_of(1, 6), 0]])
   # Said are the very one, another lag, and one that the notes do not have.
   said_NxL = np.array([[0, id_of(1, 8), id_of(2, 6), id_of(1, 6)]])
-  table = forms.kept(said_NxL, found_NxL, np.array([[0.0, 8, 6, 0]]))
+  table = kept(said_NxL, found_NxL, np.array([[0.0, 8, 6, 0]]))
   assert table == {6: [2, 0.0, 3.0], 8: [1, 1.0, 8.0]}
-  assert forms.by_quarter(found_NxL) == [0, 1, 1, 0]
+  assert by_quarter(found_NxL) == [0, 1, 1, 0]
