@@ -88,6 +88,13 @@ def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, con
   return canvas, logp_N + more_N
 
 
+def rising(decoder: Decoder, index: int, job: Job, share) -> Job:
+  """The job with its guidance at this share of the first level, where it is to rise over it."""
+  if index or not decoder.plan.rising:
+    return job
+  return job._replace(scale_N=1 + (job.scale_N - 1) * share)
+
+
 def guide(logits_NxAx, scale_N, decoder: Decoder):
   """Classifier-free guidance (Ho & Salimans 2022): uncond + s * (cond - uncond)."""
   if decoder.branches == 1:

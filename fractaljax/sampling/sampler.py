@@ -8,7 +8,7 @@ from fractaljax.model.masking import num_done, random_order
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.region import hide
 from fractaljax.music.crop import Crop
-from fractaljax.sampling.decision import Decoder, branch, decide, tile
+from fractaljax.sampling.decision import Decoder, branch, decide, rising, tile
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.spot import Spot
@@ -77,7 +77,7 @@ def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
     region = known.replace(canvas_NxQxW=tile(canvas, branches))
     logits, cond, cache = decoder.apply('step', index, place_NxLxD, region, grid, cache, i)
     spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
-    now = _rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
+    now = rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
     canvas, more_N = decide(decoder, index, now, spot, canvas, logits, cond, _fill)
     return canvas, cache, logp_N + more_N
 
@@ -97,7 +97,7 @@ def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):
 
   def body(k, state):
     canvas, start_N, logp_N = state
-    now = _rising(decoder, index, job.with_canvas(canvas), (k + 1) / iterations)
+    now = rising(decoder, index, job.with_canvas(canvas), (k + 1) / iterations)
     end_N = num_done(k, iterations, num_N)
     hidden_NxL = unknown_NxL & (order_NxL >= start_N[:, None])
     seen = hide(now.region, grid, hidden_NxL, config.codec)
@@ -111,10 +111,3 @@ def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):
   state = (job.region.canvas_NxQxW, jnp.zeros_like(num_N), jnp.zeros(num_N.shape))
   canvas, _, logp_N = jax.lax.fori_loop(0, iterations, body, state)
   return canvas, logp_N
-
-
-def _rising(decoder: Decoder, index: int, job: Job, share) -> Job:
-  """The job with its guidance at this share of the first level, where it is to rise over it."""
-  if index or not decoder.plan.rising:
-    return job
-  return job._replace(scale_N=1 + (job.scale_N - 1) * share)

@@ -11,7 +11,7 @@ from fractaljax.model.prior import before
 from fractaljax.model.region import whole_roll
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
-from fractaljax.sampling.decision import Decoder, branch, guide, tile
+from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
 from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import Job, Noise
 
@@ -78,7 +78,7 @@ def _form(decoder: Decoder, job: Job):
     id_BxL, cache, logp_B = state
     region = known.replace(repeat_NxL=tile(id_BxL, branches))
     logits, cache = decoder.apply('form_step', region, cache, i)
-    logits_Bx1xK = guide(logits, job.scale_N, decoder)
+    logits_Bx1xK = guide(logits, rising(decoder, 0, job, (i + 1) / num_bars).scale_N, decoder)
     logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
     may_be_K = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
     uniform_Bx1, own_Bx1, is_own_Bx1 = (

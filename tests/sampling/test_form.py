@@ -82,11 +82,12 @@ def test_the_sampler_repeats_what_it_is_asked_to():
     assert np.any(each[one] != each[other])
 
 
-def form_of(config, params, crop, repeat_L=()):
+def form_of(config, params, crop, repeat_L=(), guidance=1.0, **plan):
   """The forms of rolls with their log probability."""
   noise = make_noise(config, jax.random.split(jax.random.key(0), len(crop.valid_T)), 8)
-  knobs = make_knobs(config)._replace(repeat_L=jnp.asarray(repeat_L, jnp.int32))
-  job, logp_N = decide_whole(Decoder(Fractal(config), params, knobs, Plan()), crop, noise)
+  knobs = make_knobs(config, guidance=guidance)
+  knobs = knobs._replace(repeat_L=jnp.asarray(repeat_L, jnp.int32))
+  job, logp_N = decide_whole(Decoder(Fractal(config), params, knobs, Plan(**plan)), crop, noise)
   return job.region.repeat_NxL, logp_N
 
 
@@ -130,3 +131,22 @@ def test_forms_are_as_frequent_as_they_are_likely():
   for form_L, prob in by_form.items():
     count = (id_NxL == np.array(form_L)).all(axis=1).sum()
     assert abs(count - num * prob) < 5 * np.sqrt(num * prob) + 1
+
+
+def test_guidance_of_the_form_can_rise_to_its_scale():
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=3, attributes=('density',))
+  params, num = models.random_params(config, scale=0.2), 64
+  crop = models.as_crop(np.full((num, 2, 8), config.codec.unknown), config.halo, config.codec, 1)
+  crop = crop._replace(attributes_A=np.full((num, 1), 5, np.int32))
+
+  def drawn(scale, **plan):
+    draw = functools.partial(form_of, config, params, guidance=scale, **plan)
+    return np.asarray(models.quick_jit(draw)(crop)[0])
+
+  np.testing.assert_array_equal(drawn(1.0, guided=True), drawn(1.0))
+  whole_NxL, rising_NxL = drawn(8.0, guided=True), drawn(8.0, guided=True, rising=True)
+  assert np.any(whole_NxL != drawn(1.0))
+  # At the last bar both have the same scale, and may differ by what was before alone.
+  is_same_N = (whole_NxL[:, :3] == rising_NxL[:, :3]).all(axis=1)
+  assert 0 < is_same_N.sum() < num
+  np.testing.assert_array_equal(whole_NxL[is_same_N], rising_NxL[is_same_N])
