@@ -17,19 +17,20 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import by_quarter, common_eighths, found_forms, kept
+from benchmarks.kept import by_quarter, common_eighths, kept
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
-from fractaljax.model.repeat import lag_of
+from fractaljax.model.repeat import lag_of, of_rolls
 from fractaljax.music.excerpt import excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.decision import Decoder
-from fractaljax.sampling.draw import draw, make_noises
+from fractaljax.sampling.draw import draw
+from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.whole import decide_whole
 from fractaljax.training.trained import load
@@ -66,13 +67,13 @@ def main(_):
     _SEED.value, trained.placement,
   )  # fmt: skip
   crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
-  noise = make_noises(config, _SEED.value, np.arange(_NUM.value), num_steps)
+  noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
   said_NxL = np.asarray(said_forms(model, trained.params, crop_N, noise, make_knobs(config)))
-  found_NxL = found_forms(drawn.tokens_BxPxT, config)
+  found_NxL = np.asarray(of_rolls(drawn.tokens_BxPxT, config))
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
   beginnings = [excerpts([song], num_steps)[0] for song in reference.train]
   of_songs, of_beginnings = (
-    found_forms(rolls_of(songs, num_steps, config), config)
+    np.asarray(of_rolls(rolls_of(songs, num_steps, config), config))
     for songs in (excerpts(reference.songs, num_steps), beginnings)
   )
   setting.report(

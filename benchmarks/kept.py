@@ -1,16 +1,9 @@
-"""Forms as they are found in notes, and how far they keep to what was said."""
+"""How far the notes of bars keep to the form that was said."""
 
-import jax
 import numpy as np
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, of_rolls, overlaps
-
-
-def found_forms(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray:
-  """What the notes of the bars repeat."""
-  form = jax.jit(lambda tokens_PxT: of_rolls(tokens_PxT[None], config)[0])
-  return np.stack([np.asarray(form(tokens_PxT)) for tokens_PxT in tokens_NxPxT])
+from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, overlaps
 
 
 def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelConfig):

@@ -3,14 +3,10 @@
 import numpy as np
 
 import models
-from benchmarks.kept import by_quarter, common_eighths, found_forms, kept
-from fractaljax.model.repeat import EIGHTHS
+from benchmarks.kept import by_quarter, common_eighths, kept
+from fractaljax.model.repeat import id_of, of_rolls
 
 CONFIG = models.tiny(((4, 4), (1, 1)), num_pitches=4, repeats=2)
-
-
-def id_of(lag: int, eighths: int) -> int:
-  return 1 + (lag - 1) * len(EIGHTHS) + eighths - EIGHTHS[0]
 
 
 def roll():
@@ -27,7 +23,7 @@ def test_what_comes_again_is_counted_at_the_lag_that_was_said():
 
 
 def test_a_form_is_kept_where_the_notes_have_the_lag_that_was_said():
-  found_NxL = found_forms(roll(), CONFIG)
+  found_NxL = np.asarray(of_rolls(roll(), CONFIG))
   np.testing.assert_array_equal(found_NxL, [[0, id_of(1, 8), id_of(1, 6), 0]])
   # Said are the very one, another lag, and one that the notes do not have.
   said_NxL = np.array([[0, id_of(1, 8), id_of(2, 6), id_of(1, 6)]])

@@ -10,7 +10,7 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling import known
-from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
 
@@ -45,8 +45,7 @@ def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: lis
     crop_B = crop_B._replace(tokens_PxT=tokens_BxPxT)
     if attributes_BxA is not None:
       crop_B = crop_B._replace(attributes_A=attributes_BxA)
-    keys_B = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(number_B)
-    noise = make_noise(model.config, keys_B, num_steps)
+    noise = numbered_noise(model.config, seed, number_B, num_steps)
     knobs = make_knobs(model.config, temperature_L, gate_bias)
     return sample(model, Plan(), params, crop_B, noise, knobs)
 

@@ -10,8 +10,7 @@ from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
-from fractaljax.model.repeat import eighths_of, lag_of
-from fractaljax.model.trust import NUM_LIKENESSES, as_said, count_below, count_so_far, trust
+from fractaljax.model.trust import as_said, count_below, count_so_far, trust
 
 
 def children(
@@ -58,16 +57,14 @@ def _memory(
   """The memory of patches, whose own pitches were `before_CxPxH` just before them."""
   p, parent, codec = grid.patch[0], region.memory, config.codec
   n_C, _, col_C = corners_C = grid.corners(flat_C)
-  echo_CxExQxW, past_CxPxB = _echoes(region, grid, seen_NxQxW, corners_C, config)
+  repeat_C = None
+  if region.repeat_NxL is not None:
+    repeat_C = region.repeat_NxL[n_C, col_C // grid.patch[1]]
+  echo_CxExQxW, past_CxPxB = _echoes(region, grid, seen_NxQxW, corners_C, repeat_C, config)
   parent_CxE = None if parent is None else parent.trust_NxE[n_C]
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if config.repeats:
-    echo = len(config.echoes)
-    if parent is None:
-      said_C = eighths_of(region.repeat_NxL[n_C, col_C // grid.patch[1]])
-    else:
-      said_C = parent_CxE[:, echo] // NUM_LIKENESSES
-    trust_CxE = trust_CxE.at[:, echo].set(as_said(trust_CxE[:, echo], said_C))
+    trust_CxE = as_said(trust_CxE, len(config.echoes), repeat_C, parent_CxE)
   if p == codec.num_pitches:
     num_steps_C = (region.col_N[n_C] + col_C) % config.levels[0].patch[1]
     so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
@@ -80,14 +77,12 @@ def _memory(
   return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx3, below_CxEx3, past_CxPxB)
 
 
-def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, config: ModelConfig):
+def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config: ModelConfig):
   """Echoes and matches of patches, and the past of those whose own patches will find matches."""
   (p, t), memory, past_NxPxB = grid.patch, region.memory, None
   known_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
   if memory is None:
-    n_C, _, col_C = corners_C
-    lag_C = None if region.repeat_NxL is None else lag_of(region.repeat_NxL[n_C, col_C // t])
-    blocks = first_echoes(known_NxPxW, region.halo, corners_C, lag_C, config)
+    blocks = first_echoes(known_NxPxW, region.halo, corners_C, repeat_C, config)
     if config.matches:
       # With room for a match of the first patch, and of every later one.
       before = ((0, 0), (0, 0), (region.size[1] + t, 0))

@@ -9,6 +9,7 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.repeat import lag_of
 
 ECHO_PITCHES, ECHO_STEPS = 2, 1
 
@@ -34,14 +35,14 @@ def halo_of(echo_NxExQxW, halo: int):
   return echo_NxExQxW[:, :, ECHO_PITCHES:-ECHO_PITCHES, :halo]
 
 
-def first_echoes(roll_NxPxW, halo: int, corners_C, lag_C, config: ModelConfig):
+def first_echoes(roll_NxPxW, halo: int, corners_C, repeat_C, config: ModelConfig):
   """The echoes of first patches but for their matches, a list of C blocks for each.
 
   Args:
     roll_NxPxW: tokens of whole rolls, with a halo of so many steps before them.
     halo: H.
     corners_C: (roll, row, column) of each patch, without the halo.
-    lag_C: how many patches before lies the one that it repeats, 0 for none; or None.
+    repeat_C: what each repeats, see `fractaljax.model.repeat`; or None.
     config: the model.
   """
   n_C, row_C, col_C = corners_C
@@ -53,13 +54,14 @@ def first_echoes(roll_NxPxW, halo: int, corners_C, lag_C, config: ModelConfig):
   roll_NxQxW = jnp.pad(roll_NxPxW, around, constant_values=config.codec.outside)
   here_C = back + halo + col_C - steps_before(halo)
   blocks = [patches.cut(roll_NxQxW, n_C, row_C, here_C - steps, size) for steps in config.echoes]
-  if lag_C is not None:
+  if repeat_C is not None:
+    lag_C = lag_of(repeat_C)
     block_CxQxW = patches.cut(roll_NxQxW, n_C, row_C, here_C - patch[1] * lag_C, size)
     # What follows the last patch is not known when this one begins.
     is_own_CxW = (lag_C == 1)[:, None] & (np.arange(size[1]) >= size[1] - ECHO_STEPS)
     block_CxQxW = jnp.where(is_own_CxW[:, None], config.codec.unknown, block_CxQxW)
-    is_lag_Cx1x1 = (lag_C > 0)[:, None, None]
-    blocks.append(jnp.where(is_lag_Cx1x1, block_CxQxW, config.codec.outside))
+    is_repeat_Cx1x1 = (repeat_C > 0)[:, None, None]
+    blocks.append(jnp.where(is_repeat_Cx1x1, block_CxQxW, config.codec.outside))
   return blocks
 
 

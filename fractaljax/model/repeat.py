@@ -21,6 +21,11 @@ def num_ids(most: int) -> int:
   return 1 + most * len(EIGHTHS)
 
 
+def id_of(lag_x, eighths_x):
+  """The id of a repeat of so much of the bar that lies so far before."""
+  return 1 + (lag_x - 1) * len(EIGHTHS) + eighths_x - EIGHTHS[0]
+
+
 def lag_of(id_x):
   """How many bars before lies the one that is repeated; 0 for none."""
   return (id_x + len(EIGHTHS) - 1) // len(EIGHTHS)
@@ -69,8 +74,7 @@ def find(both_NxLxK, either_NxLxK):
     is_like_NxLxK * (2 * share_NxLxK + after(share_NxLxK)), axis=2, keepdims=True
   )
   eighths_NxLx1 = jnp.take_along_axis(8 * share_NxLxK // PARTS, lag_NxLx1, axis=2)
-  id_NxLx1 = 1 + (lag_NxLx1 - 1) * len(EIGHTHS) + eighths_NxLx1 - EIGHTHS[0]
-  return jnp.where(lag_NxLx1 > 0, id_NxLx1, 0)[..., 0]
+  return jnp.where(lag_NxLx1 > 0, id_of(lag_NxLx1, eighths_NxLx1), 0)[..., 0]
 
 
 def of_rolls(tokens_NxPxT, config: ModelConfig):

@@ -13,6 +13,7 @@ import numpy as np
 from fractaljax.model.echoes import halo_of
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
+from fractaljax.model.repeat import eighths_of
 from fractaljax.music.codec import Codec
 
 NUM_LIKENESSES = 10
@@ -61,9 +62,19 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
-def as_said(trust_x, eighths_x):
-  """Ids with a likeness of what sounds that is not measured, but was said."""
-  return NUM_LIKENESSES * eighths_x + trust_x % NUM_LIKENESSES
+def as_said(trust_NxE, echo: int, repeat_N, parent_NxE):
+  """Ids of which those of one echo have a likeness of what sounds that was said, not measured.
+
+  Args:
+    trust_NxE: ids, see `trust`.
+    echo: which one is said to be repeated.
+    repeat_N: what the regions repeat, see `fractaljax.model.repeat`; None but for first patches.
+    parent_NxE: ids of the region that each lies in, which was told; None for first patches.
+  """
+  is_first = parent_NxE is None
+  sounds_N = eighths_of(repeat_N) if is_first else parent_NxE[:, echo] // NUM_LIKENESSES
+  said_N = NUM_LIKENESSES * sounds_N + trust_NxE[:, echo] % NUM_LIKENESSES
+  return trust_NxE.at[:, echo].set(said_N)
 
 
 def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):

@@ -10,10 +10,9 @@ from tqdm import tqdm
 
 from fractaljax.distributed import is_first
 from fractaljax.mesh import AXES, Placement
-from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
-from fractaljax.sampling.job import Noise, make_noise
+from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.sampler import sample
 
@@ -77,7 +76,7 @@ def make_drawing(model: Fractal, plan: Plan, seed: int, placement: Placement):
   """
 
   def share(params, crop: Crop, number_B, knobs: Knobs):
-    noise = make_noises(model.config, seed, number_B, crop.tokens_PxT.shape[-1])
+    noise = numbered_noise(model.config, seed, number_B, crop.tokens_PxT.shape[-1])
     return sample(model, plan, params, crop, noise, knobs)
 
   split = jax.P(AXES)
@@ -85,9 +84,3 @@ def make_drawing(model: Fractal, plan: Plan, seed: int, placement: Placement):
   return jax.jit(
     jax.shard_map(share, mesh=placement.mesh, in_specs=specs, out_specs=split, check_vma=False)
   )
-
-
-def make_noises(config: ModelConfig, seed: int, number_B, num_steps: int) -> Noise:
-  """The noise of the samples with these numbers."""
-  keys_B = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(number_B)
-  return make_noise(config, keys_B, num_steps)

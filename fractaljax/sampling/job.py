@@ -64,6 +64,12 @@ def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
   return Noise(tuple(fields[:half]), tuple(fields[half:]), of_rolls(keys_B))
 
 
+def numbered_noise(config: ModelConfig, seed, number_B, num_steps: int) -> Noise:
+  """Noise for the samples of a seed with these numbers."""
+  keys_B = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(number_B)
+  return make_noise(config, keys_B, num_steps)
+
+
 def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_C, cond) -> Job:
   """The patches `flat_C` of level `index`, as a job for the next level."""
   n_C, row_C, col_C = grid.corners(flat_C)

@@ -137,8 +137,7 @@ def test_how_much_is_repeated_is_told_at_every_level(lag):
   tokens = np.ones((1, 2, 6))
   region = whole_roll(models.as_crop(tokens, config.halo, config.codec), config)
   for eighths in repeat.EIGHTHS:
-    said = 1 + (lag - 1) * len(repeat.EIGHTHS) + eighths - repeat.EIGHTHS[0]
-    each = region.replace(repeat_NxL=np.array([[0, 0, said]]))
+    each = region.replace(repeat_NxL=np.array([[0, 0, repeat.id_of(lag, eighths)]]))
     for level in config.levels[:-1]:
       grid = make_grid(each.size, level.patch, level.scan)
       last_C = np.array([each.row_N.shape[0] * len(grid) - 1])

@@ -80,6 +80,7 @@ def test_the_sampler_repeats_what_it_is_asked_to():
   each = [drawn(FREE, FREE, lag) for lag in range(3)]
   for one, other in ((0, 1), (0, 2), (1, 2)):
     assert np.any(each[one] != each[other])
+    np.testing.assert_array_equal(each[one][:, :, :4], free[:, :, :4])
 
 
 def form_of(config, params, crop, repeat_L=(), guidance=1.0, **plan):
