@@ -1,10 +1,12 @@
-"""Whether samples keep to their form: what bars were said to repeat, and what their notes do.
+"""Whether samples keep to their form: what bars were said to be, and what their notes are.
 
 Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, in each
 quarter of their length: as it was said of the samples, as their notes do, as the notes of the valid
 songs do in excerpts of that length, and of the training songs in their beginnings. Of the bars that
 are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
-were said to come again; and how many eighths do, on average.
+were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
+and by the density that was said, from how many notes on, in how many bars it was, how many bars of
+the songs have it, how many of the first do, and their notes.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -17,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import by_quarter, common_eighths, kept
+from benchmarks.kept import as_dense, by_quarter, common_eighths, kept, num_notes
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
@@ -44,9 +46,9 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 
 @functools.partial(jax.jit, static_argnums=0)
 def said_forms(model: Fractal, params, crop, noise, knobs):
-  """What the sampler says that the bars repeat, with this noise."""
+  """What the sampler says that the bars repeat and how dense they are, with this noise."""
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
-  return job.region.repeat_NxL
+  return job.region.repeat_NxL, job.region.density_NxL
 
 
 def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
@@ -59,7 +61,7 @@ def main(_):
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
   model, config = trained.model, trained.model.config
   if not config.repeats:
-    raise UserError(f'--checkpoint={_CHECKPOINT.value}: the model says nothing of repeats')
+    raise UserError(f'--checkpoint={_CHECKPOINT.value}: the model says no form')
   num_steps, nothing = _STEPS.value, known.nothing(config, _STEPS.value)
   reference = read_reference(setting.DATA.value, trained.config.data.in_c)
   drawn = draw(
@@ -68,19 +70,26 @@ def main(_):
   )  # fmt: skip
   crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
   noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
-  said_NxL = np.asarray(said_forms(model, trained.params, crop_N, noise, make_knobs(config)))
-  found_NxL = np.asarray(of_rolls(drawn.tokens_BxPxT, config))
-  common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
+  said_NxL, dense_NxL = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
+  said_NxL = np.asarray(said_NxL)
   beginnings = [excerpts([song], num_steps)[0] for song in reference.train]
-  of_songs, of_beginnings = (
-    np.asarray(of_rolls(rolls_of(songs, num_steps, config), config))
-    for songs in (excerpts(reference.songs, num_steps), beginnings)
-  )
+  rolls = {
+    'found': drawn.tokens_BxPxT,
+    'songs': rolls_of(excerpts(reference.songs, num_steps), num_steps, config),
+    'beginnings': rolls_of(beginnings, num_steps, config),
+  }
+  found = {name: np.asarray(of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
+  notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
+  common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
+  shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
+  densities = None
+  if config.densities:
+    densities = as_dense(np.asarray(dense_NxL), notes['found'], notes['songs'], config.densities)
   setting.report(
-    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value,
-    said=by_quarter(said_NxL), found=by_quarter(found_NxL), songs=by_quarter(of_songs),
-    beginnings=by_quarter(of_beginnings), kept=kept(said_NxL, found_NxL, common_NxL),
-    unsaid=round(float((found_NxL > 0)[said_NxL == 0].mean()), 3),
+    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value, **shares,
+    kept=kept(said_NxL, found['found'], common_NxL),
+    unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
+    notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
   )  # fmt: skip
 
 

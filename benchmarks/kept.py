@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fractaljax.model import density
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, overlaps
 
@@ -15,9 +16,15 @@ def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelC
   return np.take_along_axis(share_NxLxK, lag_NxL[..., None], axis=2)[..., 0]
 
 
-def by_quarter(form_NxL: np.ndarray) -> list[float]:
-  """Which share of the bars repeat one."""
-  return [round(float((x > 0).mean()), 3) for x in np.array_split(form_NxL, 4, axis=1)]
+def num_notes(tokens_NxPxT: np.ndarray, config: ModelConfig):
+  """Notes of the bars of rolls, (N, L)."""
+  is_note_NxT = config.codec.is_note(tokens_NxPxT).sum(axis=1)
+  return is_note_NxT.reshape(len(is_note_NxT), -1, config.levels[0].patch[1]).sum(axis=2)
+
+
+def by_quarter(x_NxL: np.ndarray) -> list[float]:
+  """Means over the bars of each quarter."""
+  return [round(float(x.mean()), 3) for x in np.array_split(x_NxL, 4, axis=1)]
 
 
 def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
@@ -30,4 +37,17 @@ def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
     if of_NxL.any():
       shares = float(is_kept_NxL[of_NxL].mean()), float(common_NxL[of_NxL].mean())
       table[eighths] = [int(of_NxL.sum()), *(round(x, 3) for x in shares)]
+  return table
+
+
+def as_dense(said_NxL, count_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list[float]]:
+  """By the least notes of a density: its share of the bars as was said, and of those of songs; and
+  of the bars of which it was said, the share that has it, and their notes."""
+  found_NxL, in_songs_NxL = (density.bin_of(x_NxL, edges) for x_NxL in (count_NxL, songs_NxL))
+  table = {}
+  for number, least in enumerate((0, *edges)):
+    of_NxL = said_NxL == number
+    if of_NxL.any():
+      shares = of_NxL.mean(), (in_songs_NxL == number).mean(), (found_NxL == number)[of_NxL].mean()
+      table[least] = [round(float(x), 3) for x in (*shares, count_NxL[of_NxL].mean())]
   return table

@@ -36,6 +36,7 @@ def get_config() -> ConfigDict:
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
   config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.model.repeats = 31  # bars
+  config.model.densities = (1, 9, 13, 17, 21, 25, 31)  # notes of a bar
   config.model.attributes = (
     'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
   )  # fmt: skip

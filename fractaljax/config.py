@@ -71,6 +71,7 @@ def _base_model() -> ConfigDict:
   model.echoes = ()  # steps back at which what was there is seen again, such as 64: four bars
   model.matches = 0  # echoes of what followed the halos most like a patch's own
   model.repeats = 0  # first patches back, at most, that a patch may be said to repeat
+  model.densities = ()  # notes of a first patch from which on it counts as denser, as 1, 9, 17
   model.hide = 0.0  # share of the cells that a level reads, in training
   model.head_width = 64
   model.head_depth = 1
@@ -141,6 +142,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     echoes=tuple(model.echoes),
     matches=model.matches,
     repeats=model.repeats,
+    densities=tuple(model.densities),
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

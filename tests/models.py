@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fractaljax.model import density
 from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import block_size
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.memory import Memory
 from fractaljax.model.region import Region
-from fractaljax.model.repeat import num_ids
+from fractaljax.model.repeat import num_repeats
 from fractaljax.model.trust import NUM_TRUSTS
 from fractaljax.music.codec import Codec
 from fractaljax.music.crop import NUM_PHASES, Crop
@@ -52,7 +53,7 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
-    hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3,
+    densities=(), hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3,
     attributes=(), cond_drop=0.1, dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
@@ -129,10 +130,13 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
-  repeat_NxL = None
+  repeat_NxL = density_NxL = count_N = None
+  num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
-    num_bars = num_steps // config.levels[0].patch[1]
-    repeat_NxL = jnp.asarray(rng.integers(0, num_ids(config.repeats), (num, num_bars)))
+    repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
+  if config.densities:
+    density_NxL = jnp.asarray(rng.integers(0, density.num_bins(config), (num, num_bars)))
+    count_N = jnp.asarray(rng.integers(0, config.densities[-1], num))
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -144,6 +148,8 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     memory,
     repeat_NxL,
+    density_NxL,
+    count_N,
     margin,
   )
 
@@ -178,13 +184,14 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
   rolls_RxPxT = all_rolls(codec.num_pitches, num_steps, codec.num_values)
   crop, steps = as_crop(rolls_RxPxT, config.halo, codec), config.levels[0].patch[1]
 
-  def one(params, crop, repeat_L):
+  def one(params, crop, form_L):
     crop_1 = jax.tree.map(lambda x: x[None], crop)
-    losses = Fractal(config).apply(params, crop_1, False, repeat_BxL=repeat_L[None])
+    losses = Fractal(config).apply(params, crop_1, False, form_BxL=form_L[None])
     return -sum(loss.nats for loss in losses)
 
   score = quick_jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
-  most = [min(bar, config.repeats) for bar in range(num_steps // steps)]
-  repeat_ZxL = np.array(list(itertools.product(*(range(num_ids(lag)) for lag in most))))
-  prob_RxZ = np.exp(np.asarray(score(params, crop, repeat_ZxL), np.float64))
-  return rolls_RxPxT, repeat_ZxL, prob_RxZ
+  repeats_L = [num_repeats(min(bar, config.repeats)) for bar in range(num_steps // steps)]
+  ids = [range(num * density.num_bins(config)) for num in repeats_L]
+  form_ZxL = np.array(list(itertools.product(*ids)))
+  prob_RxZ = np.exp(np.asarray(score(params, crop, form_ZxL), np.float64))
+  return rolls_RxPxT, form_ZxL, prob_RxZ

@@ -3,7 +3,7 @@
 import numpy as np
 
 import models
-from benchmarks.kept import by_quarter, common_eighths, kept
+from benchmarks.kept import as_dense, by_quarter, common_eighths, kept, num_notes
 from fractaljax.model.repeat import id_of, of_rolls
 
 CONFIG = models.tiny(((4, 4), (1, 1)), num_pitches=4, repeats=2)
@@ -29,4 +29,13 @@ def test_a_form_is_kept_where_the_notes_have_the_lag_that_was_said():
   said_NxL = np.array([[0, id_of(1, 8), id_of(2, 6), id_of(1, 6)]])
   table = kept(said_NxL, found_NxL, np.array([[0.0, 8, 6, 0]]))
   assert table == {6: [2, 0.0, 3.0], 8: [1, 1.0, 8.0]}
-  assert by_quarter(found_NxL) == [0, 1, 1, 0]
+  assert by_quarter(found_NxL > 0) == [0, 1, 1, 0]
+
+
+def test_a_density_is_kept_where_a_bar_has_as_many_notes_as_were_said():
+  count_NxL = num_notes(roll(), CONFIG)
+  np.testing.assert_array_equal(count_NxL, [[8, 8, 6, 0]])
+  songs_NxL = np.array([[0, 1, 7, 7]])
+  # Said are 7 or more for the first three bars, fewer for the last.
+  table = as_dense(np.array([[2, 2, 2, 1]]), count_NxL, songs_NxL, (1, 7))
+  assert table == {1: [0.25, 0.25, 0.0, 0.0], 7: [0.75, 0.5, 0.667, 7.333]}

@@ -78,6 +78,14 @@ def _check_context(config):
     'must be 0 (off), or a number with more levels than one, of which the first is AR in time and '
     'has patches of all pitches',
   )
+  edges = config.densities
+  _require(
+    not edges or (edges[0] > 0 and sorted(set(edges)) == list(edges) and config.repeats > 0),
+    'densities',
+    edges,
+    'must be () (off), or rising numbers of notes from 1 with a form that they are part of; set '
+    'config.model.repeats',
+  )
 
 
 def _check_level(level, outer, key: str):

@@ -5,6 +5,7 @@ import numpy as np
 
 from fractaljax.model import patches
 from fractaljax.model.config import Level, ModelConfig
+from fractaljax.model.density import count_before
 from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
@@ -44,11 +45,36 @@ def children(
   memory = None
   if config.num_echoes:
     memory = _memory(region, grid, seen_NxQxW, before_CxPxH, flat_C, config)
-  row_C, col_C = region.row_N[n_C] + row_C, region.col_N[n_C] + col_C
-  attributes_CxA = region.attributes_NxA[n_C]
+  density_Cx1 = count_C = None
+  if config.densities:
+    density_Cx1, count_C = _density(region, grid, seen_NxQxW, flat_C, config)
   return Region(
-    canvas_CxQxW, valid, phase, bar, row_C, col_C, attributes_CxA, cond_CxD, memory, None, margin
+    canvas_CxQxW,
+    valid,
+    phase,
+    bar,
+    region.row_N[n_C] + row_C,
+    region.col_N[n_C] + col_C,
+    region.attributes_NxA[n_C],
+    cond_CxD,
+    memory,
+    None,
+    density_Cx1,
+    count_C,
+    margin,
   )
+
+
+def _density(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
+  """The densities of the bars of patches, (C, 1), and the notes before them in these, (C,)."""
+  n_C, _, col_C = grid.corners(flat_C)
+  is_roll = region.cond_NxC is None
+  density_C = region.density_NxL[n_C, col_C // grid.patch[1] if is_roll else 0]
+  if is_roll:
+    return density_C[:, None], jnp.zeros_like(density_C)
+  here_NxPxT = region.inner(seen_NxQxW)
+  count_NxL = count_before(region.count_N, here_NxPxT, grid, config.codec)
+  return density_C[:, None], count_NxL.reshape(-1)[flat_C]
 
 
 def _memory(

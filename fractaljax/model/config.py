@@ -74,6 +74,8 @@ class ModelConfig:
     repeats: first patches (bars) back, at most, at which a first patch may be said to repeat one.
       What all of them repeat, the form, is decided before any note, see `fractaljax.model.form`,
       and the one that is repeated is an echo more. 0 switches it off.
+    densities: numbers of notes of a first patch (bar), at each of which it counts as denser; a part
+      of the form, see `fractaljax.model.density`. () switches it off.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole.
     head_width: channels of the value head.
@@ -100,6 +102,7 @@ class ModelConfig:
   echoes: tuple[int, ...]
   matches: int
   repeats: int
+  densities: tuple[int, ...]
   hide: float
   head_width: int
   head_depth: int

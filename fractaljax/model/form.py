@@ -1,4 +1,4 @@
-"""The form: which bars repeat which, and how much of them, decided before any note.
+"""The form: which bars repeat which, how much of them, and how dense each is; before any note.
 
 A bar that comes again begins with notes each of which is unlikely, unless it is known that the bar
 does. So the model says first what each bar repeats, see `fractaljax.model.repeat`, and shows that
@@ -6,6 +6,8 @@ to all levels as an echo. It hears no notes for it: a sample whose notes are les
 song's would else repeat less, and then even less. A roll's form follows from its notes, and what is
 scored is both together: -log p(roll, form), which is more than -log p(roll) by what the notes leave
 open of the form, -log p(form | roll).
+
+A bar's form is one id: its density, see `fractaljax.model.density`, of each repeat that there is.
 """
 
 import flax.linen as nn
@@ -14,17 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax.linen.initializers import zeros
 
-from fractaljax.model import trunk
+from fractaljax.model import density, trunk
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region, in_phrases
-from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_ids
+from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_repeats
 from fractaljax.model.rope import rope_table
 from fractaljax.music import attributes
 
 
 class Form(nn.Module):
-  """Logits of what each bar repeats, (N, L, K), by what those before it do.
+  """Logits of the form of each bar, (N, L, K), by that of those before it.
 
   A transformer like that of the first level. It hears the place in the song and the attributes.
   """
@@ -36,6 +38,13 @@ class Form(nn.Module):
     self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
     self.lag = nn.Embed(config.repeats + 1, level.width)
     self.eighths = nn.Embed(EIGHTHS[-1] + 1, level.width)
+    self.density = None
+    if config.densities:
+      num_bins = density.num_bins(config)
+      self.density = nn.Embed(num_bins, level.width)
+      self.how_dense = nn.Dense(num_bins, dtype=jnp.float32, kernel_init=zeros)
+      # By how much comes again: the densities of the bar that is repeated, and of this one.
+      self.kept = self.param('kept', zeros, (len(EIGHTHS) + 1, num_bins, num_bins))
     self.bar = nn.Embed(config.phrase_bars, level.width)
     self.phrase = nn.Embed(config.num_phrases, level.width)
     self.attributes = [
@@ -52,36 +61,44 @@ class Form(nn.Module):
     """Logits for all bars of whole rolls."""
     x_NxLxD = self.content(region)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(x_NxLxD.shape[1]), train=train)
-    before_NxL = after(lag_of(region.repeat_NxL))
-    return self.logits(y_NxLxD, before_NxL, jnp.arange(before_NxL.shape[1]))
+    return self.logits(y_NxLxD, region, np.arange(x_NxLxD.shape[1]))
 
   def step(self, region: Region, cache, i):
     """Logits for bar `i` alone, (N, 1, K): the same as `__call__` gives there; and the cache."""
-    x_NxLxD, before_NxL = self.content(region), after(lag_of(region.repeat_NxL))
-    rope = self.rope(before_NxL.shape[1]).at(i)
-    x_Nx1xD, before_Nx1 = (
-      jax.lax.dynamic_slice_in_dim(x_NxLx, i, 1, axis=1) for x_NxLx in (x_NxLxD, before_NxL)
-    )
+    x_NxLxD = self.content(region)
+    rope = self.rope(x_NxLxD.shape[1]).at(i)
+    x_Nx1xD = jax.lax.dynamic_slice_in_dim(x_NxLxD, i, 1, axis=1)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, rope, cache, i)
-    return self.logits(y_Nx1xD, before_Nx1, jnp.reshape(i, 1)), cache
+    return self.logits(y_Nx1xD, region, jnp.reshape(i, 1)), cache
 
   def rope(self, num_bars: int):
     level = self.config.levels[0]
     return rope_table(np.zeros(num_bars, int), np.arange(num_bars), level.width // level.heads)
 
   def content(self, region: Region):
-    """What the bar before repeats, place and attributes as vectors, (N, L, D)."""
+    """The form of the bar before, place and attributes as vectors, (N, L, D)."""
     config, repeat_NxL = self.config, region.repeat_NxL
-    x_NxLxD = after(self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL)))
-    x_NxLxD = x_NxLxD.at[:, 0].set(self.start)
+    form_NxLxD = self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL))
+    if self.density is not None:
+      form_NxLxD += self.density(region.density_NxL)
+    x_NxLxD = after(form_NxLxD).at[:, 0].set(self.start)
     bar_NxL, phrase_NxL = in_phrases(region.bar_NxT[:, :: config.levels[0].patch[1]], config)
     x_NxLxD += self.bar(bar_NxL) + self.phrase(phrase_NxL)
     for a, embed in enumerate(self.attributes):
       x_NxLxD += embed(region.attributes_NxA[:, None, a])
     return x_NxLxD.astype(config.dtype)
 
-  def logits(self, y_NxAxD, before_NxA, bar_A):
-    """Of the bars `bar_A`, where the bar before each repeats one at the lag `before_NxA`."""
+  def logits(self, y_NxAxD, region: Region, bar_A):
+    """Of the bars `bar_A`; of the form in `region` only what is before each is read."""
+    logits_NxAxR = self.repeat_logits(y_NxAxD, after(lag_of(region.repeat_NxL))[:, bar_A], bar_A)
+    if self.density is None:
+      return logits_NxAxR
+    logp_NxAxRxB = jax.nn.log_softmax(self.density_logits(y_NxAxD, region.density_NxL, bar_A))
+    logits_NxAxRxB = logits_NxAxR[..., None] + logp_NxAxRxB
+    return logits_NxAxRxB.reshape(*logits_NxAxR.shape[:2], -1)
+
+  def repeat_logits(self, y_NxAxD, before_NxA, bar_A):
+    """Of what the bars repeat, (N, A, R), where those before them do at the lags `before_NxA`."""
     most = self.config.repeats
     lag_NxAxL, more_NxAx1, begins_NxAxS, goes_on_NxAxS = jnp.split(
       self.out(y_NxAxD), [most + 1, most + 2, most + 2 + len(EIGHTHS)], axis=-1
@@ -93,14 +110,45 @@ class Form(nn.Module):
       is_same_NxAxL[..., None], goes_on_NxAxS[:, :, None], begins_NxAxS[:, :, None]
     )
     both_NxAxLxS = lag_NxAxL[..., None] + share_NxAxLxS
-    one_NxAxK = both_NxAxLxS[:, :, 1:].reshape(*before_NxA.shape, -1)
-    logits_NxAxK = jnp.concatenate([lag_NxAxL[..., :1], one_NxAxK], axis=-1)
-    is_there_AxK = lag_of(np.arange(num_ids(most))) <= bar_A[:, None]
-    return jnp.where(is_there_AxK, logits_NxAxK, NEVER)
+    one_NxAxR = both_NxAxLxS[:, :, 1:].reshape(*before_NxA.shape, -1)
+    logits_NxAxR = jnp.concatenate([lag_NxAxL[..., :1], one_NxAxR], axis=-1)
+    is_there_AxR = lag_of(np.arange(num_repeats(most))) <= bar_A[:, None]
+    return jnp.where(is_there_AxR, logits_NxAxR, NEVER)
+
+  def density_logits(self, y_NxAxD, density_NxL, bar_A):
+    """Of how dense the bars are if they repeat this or that, (N, A, R, B).
+
+    A bar is about as dense as the one that it repeats, or else as the one before it.
+    """
+    repeat_R = np.arange(num_repeats(self.config.repeats))
+    then_AxR = bar_A[:, None] - np.maximum(lag_of(repeat_R), 1)
+    then_NxAxR = jnp.where(then_AxR >= 0, density_NxL[:, jnp.maximum(then_AxR, 0)], 0)
+    kind_R = jnp.maximum(eighths_of(repeat_R) - EIGHTHS[0] + 1, 0)
+    return self.how_dense(y_NxAxD)[:, :, None] + jnp.asarray(self.kept)[kind_R, then_NxAxR]
 
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""
-    return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_ids(self.config.repeats)))
+    return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_repeats(self.config.repeats)))
+
+
+def num_ids(config: ModelConfig) -> int:
+  """Ids of the forms of bars."""
+  return num_repeats(config.repeats) * density.num_bins(config)
+
+
+def form_of(region: Region, config: ModelConfig):
+  """The forms of the bars of whole rolls, ids (N, L)."""
+  if region.density_NxL is None:
+    return region.repeat_NxL
+  return region.repeat_NxL * density.num_bins(config) + region.density_NxL
+
+
+def with_form(region: Region, id_NxL, config: ModelConfig) -> Region:
+  """Whole rolls with other forms."""
+  repeat_NxL, density_NxL = jnp.divmod(jnp.asarray(id_NxL), density.num_bins(config))
+  return region.replace(
+    repeat_NxL=repeat_NxL, density_NxL=density_NxL if config.densities else None
+  )
 
 
 def empty_cache(config: ModelConfig, num: int, num_bars: int):

@@ -19,7 +19,7 @@ from fractaljax.model.detail import (
   tokens_before,
   value_detail,
 )
-from fractaljax.model.form import Form
+from fractaljax.model.form import Form, form_of, with_form
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_forced
@@ -70,7 +70,7 @@ class Fractal(nn.Module):
     crop: Crop,
     train: bool,
     capacities: tuple[int, ...] | None = None,
-    repeat_BxL: jax.Array | None = None,
+    form_BxL: jax.Array | None = None,
   ) -> tuple[LevelLoss, ...]:
     """Scores a batch of crops, one `LevelLoss` a level.
 
@@ -79,11 +79,12 @@ class Fractal(nn.Module):
       train: with dropout, dropped attributes and masks from each level's own distribution.
         Otherwise masks are uniform over counts, which makes the loss a bound.
       capacities: patches that each level but the last can expand; None for the config's shares.
-      repeat_BxL: what to score as repeats, see `Region.repeat_NxL`; None for the crops' own.
+      form_BxL: the forms to score, ids of their bars, see `fractaljax.model.form`; None for the
+        crops' own.
     """
     region = whole_roll(crop, self.config)
-    if repeat_BxL is not None:
-      region = region.replace(repeat_NxL=jnp.asarray(repeat_BxL))
+    if form_BxL is not None:
+      region = with_form(region, form_BxL, self.config)
     if train and self.config.attributes:
       region = region.replace(attributes_NxA=self._drop_attributes(region.attributes_NxA))
     weight_N = jnp.ones(region.row_N.shape)
@@ -160,9 +161,9 @@ class Fractal(nn.Module):
     return nats_NxL, gate_detail(logits, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
   def _with_form(self, loss: LevelLoss, region: Region, train) -> LevelLoss:
-    """The loss of the first level with that of what its patches, the bars, repeat."""
+    """The loss of the first level with that of the forms of its patches, the bars."""
     logp_NxLxK = jax.nn.log_softmax(self.form(region, train))
-    nats_NxL = value_nats(logp_NxLxK, region.repeat_NxL)
+    nats_NxL = value_nats(logp_NxLxK, form_of(region, self.config))
     weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
     return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
 
@@ -195,7 +196,7 @@ class Fractal(nn.Module):
     return self.prior(ids_NxA, known_NxAxA)
 
   def form_logits(self, region: Region):
-    """Logits of what the bars of whole rolls repeat, (N, L, K), see `Form`."""
+    """Logits of the forms of the bars of whole rolls, (N, L, K), see `Form`."""
     return self.form(region, train=False)
 
   def form_step(self, region: Region, cache, i):

@@ -4,7 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import repeat
+from fractaljax.model import density, repeat
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -32,6 +32,10 @@ class Region:
     memory: of what it may repeat; None for the whole roll, and where the model has no echoes.
     repeat_NxL: for the whole roll, what its first patches repeat, see `fractaljax.model.repeat`;
       else None, and where the model says nothing of it.
+    density_NxL: for the whole roll, the densities of its first patches, see
+      `fractaljax.model.density`; else (N, 1), of the one that the region lies in. None where the
+      model says nothing of them.
+    count_N: notes of the first patch that the region lies in, before it; None like densities.
     margin: K.
   """
 
@@ -45,6 +49,8 @@ class Region:
   cond_NxC: jax.Array | None
   memory: Memory | None
   repeat_NxL: jax.Array | None
+  density_NxL: jax.Array | None
+  count_N: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -79,21 +85,32 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
   codec, margin = config.codec, config.margin
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
-  repeat_BxL = repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None
+  zeros_B = jnp.zeros(tokens_BxPxT.shape[0], jnp.int32)
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))
-  return Region(
+  region = Region(
     jnp.pad(canvas_BxPxW, beyond, constant_values=codec.outside),
     jnp.asarray(crop.valid_T),
     jnp.asarray(crop.phase_T),
     jnp.asarray(crop.bar_T),
-    jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
-    jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
+    zeros_B,
+    zeros_B,
     jnp.asarray(crop.attributes_A),
     None,
     None,
-    repeat_BxL,
+    None,
+    None,
+    zeros_B if config.densities else None,
     margin,
+  )
+  return with_own_form(region, tokens_BxPxT, config)
+
+
+def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
+  """Whole rolls with the form that these notes have, those of them that are known."""
+  return region.replace(
+    repeat_NxL=repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None,
+    density_NxL=density.of_rolls(tokens_BxPxT, config) if config.densities else None,
   )
 
 

@@ -16,7 +16,7 @@ PARTS = 4096
 EIGHTHS = 4, 5, 6, 7, 8
 
 
-def num_ids(most: int) -> int:
+def num_repeats(most: int) -> int:
   """Ids of repeats of bars that lie so many back, at most."""
   return 1 + most * len(EIGHTHS)
 

@@ -8,6 +8,7 @@ from flax.linen.initializers import zeros
 from fractaljax.model.blocks import joined, windows
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.density import count_before, num_bins, num_rooms, room
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
@@ -66,6 +67,12 @@ class Split(nn.Module):
     self.attributes = [
       nn.Embed(num_ids(name), level.width, embedding_init=zeros) for name in config.attributes
     ]
+    self.density = self.room = None
+    if config.densities:
+      if self.index:
+        self.room = nn.Embed(num_rooms(config), level.width, embedding_init=zeros)
+      else:
+        self.density = nn.Embed(num_bins(config), level.width, embedding_init=zeros)
     self.lag = self.eighths = None
     if not self.index and config.repeats:
       self.lag = nn.Embed(config.repeats + 1, level.width, embedding_init=zeros)
@@ -131,12 +138,13 @@ class Split(nn.Module):
       y_NxLxD in scan order, and logits: of gates (N, L), of values (N, L, V), or None.
     """
     grid = self.grid(region)
+    x_NxLxD = self.place(region, grid) + self.rooms(region, seen_NxQxW, grid)
     if train and self.config.hide:
       hidden_NxQxW = jax.random.bernoulli(
         self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
       )
       seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
-    x_NxLxD = self.place(region, grid) + self.content(region, seen_NxQxW, grid)
+    x_NxLxD += self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
     return y_NxLxD, self.logits(y_NxLxD, self.hints(region, seen_NxQxW, grid))
 
@@ -149,6 +157,7 @@ class Split(nn.Module):
 
     canvas_NxQxW = region.canvas_NxQxW
     x_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
+    x_Nx1xD += self.rooms(region, canvas_NxQxW, grid, i)
     x_Nx1xD += self.content_at(canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
     return y_Nx1xD, self.logits(y_Nx1xD, self.hints(region, canvas_NxQxW, grid, i)), cache
@@ -174,9 +183,22 @@ class Split(nn.Module):
       repeat_NxL = region.repeat_NxL
       repeat_NxCxD = self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL))
       place_NxRxCxD += repeat_NxCxD[:, None]
+    if self.density is not None:
+      place_NxRxCxD += self.density(region.density_NxL)[:, None]
     for a, embed in enumerate(self.attributes):
       place_NxRxCxD += embed(region.attributes_NxA[:, a])[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
+
+  def rooms(self, region: Region, seen_NxQxW, grid: Grid, i=None):
+    """The room that a bar has for notes at each of its patches, (N, L, D); or at `i`, (N, 1, D)."""
+    if self.room is None:
+      return 0.0
+    here_NxPxT = region.inner(seen_NxQxW)
+    count_NxL = count_before(region.count_N, here_NxPxT, grid, self.config.codec)
+    if i is not None:
+      count_NxL = jax.lax.dynamic_slice_in_dim(count_NxL, i, 1, axis=1)
+    room_NxL = room(region.density_NxL[:, 0], count_NxL, self.config)
+    return self.room(room_NxL).astype(self.config.dtype)
 
   def hints(self, region: Region, seen_NxQxW, grid: Grid, i=None):
     """Logits of the echoes alone, see `Hint`; None without echoes or decisions.

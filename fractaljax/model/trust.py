@@ -10,6 +10,7 @@ with another velocity: that tells a copy from what is played once more.
 import jax.numpy as jnp
 import numpy as np
 
+from fractaljax.model.density import bin_of
 from fractaljax.model.echoes import halo_of
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
@@ -137,8 +138,8 @@ def rows_by_echo(trust_NxEx, so_far_NxEx3, below_NxEx3):
   equal_NxEx, different_NxEx = bar_NxEx3[..., 0], bar_NxEx3[..., 2]
   unequal_NxEx = jnp.minimum(bar_NxEx3[..., 1] + different_NxEx, MOST_UNEQUAL)
   copy_NxEx = jnp.minimum(equal_NxEx, MOST_EQUAL) * (MOST_UNEQUAL + 1) + unequal_NxEx
-  again_NxEx = _bin(_again(bar_NxEx3), AGAIN)
-  repeat_NxEx = again_NxEx * (len(DIFFERENT) + 1) + _bin(different_NxEx, DIFFERENT)
+  again_NxEx = bin_of(_again(bar_NxEx3), AGAIN)
+  repeat_NxEx = again_NxEx * (len(DIFFERENT) + 1) + bin_of(different_NxEx, DIFFERENT)
   first, each_NxEx = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, copy_NxEx.shape)]
   for likeness_NxEx, num, x_NxEx in (
     (notes_NxEx, NUM_CHORDS, _chord(below_NxEx3)),
@@ -163,11 +164,6 @@ def _chord(below_x3):
 def _again(count_x3):
   """Notes that came again, with any velocity."""
   return count_x3[..., 0] + count_x3[..., 1]
-
-
-def _bin(count_x, edges: tuple[int, ...]):
-  """How many of the edges a count reaches."""
-  return (count_x[..., None] >= np.array(edges)).sum(axis=-1)
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):

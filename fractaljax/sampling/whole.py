@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import repeat
-from fractaljax.model.form import empty_cache
+from fractaljax.model import density, repeat
+from fractaljax.model.form import empty_cache, form_of, num_ids, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
-from fractaljax.model.region import whole_roll
+from fractaljax.model.region import whole_roll, with_own_form
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
@@ -34,8 +34,8 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
   scale_B = jnp.broadcast_to(decoder.knobs.guidance, logp_B.shape)
   job = Job(region, noise, scale_B, target_BxPxT)
   if config.repeats:
-    repeat_BxL, more_B = _form(decoder, job)
-    job, logp_B = job._replace(region=region.replace(repeat_NxL=repeat_BxL)), logp_B + more_B
+    form_BxL, more_B = _form(decoder, job)
+    job, logp_B = job._replace(region=with_form(region, form_BxL, config)), logp_B + more_B
   return job, logp_B
 
 
@@ -61,10 +61,11 @@ def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
 
 
 def _form(decoder: Decoder, job: Job):
-  """What the bars of rolls repeat, ids (B, L), and the log probability of that, (B,).
+  """The forms of rolls, ids of their bars (B, L), and the log probability of that, (B,).
 
-  Bars of which all is known repeat what their notes do, and so do those of a target. Of one that is
-  asked to repeat another the model says how much of it comes again.
+  Bars of which all is known have that of their notes, and so have those of a target. Of one that is
+  asked to repeat another the model says how much of it comes again, and of one of which some notes
+  are known how many there are with these.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
@@ -72,20 +73,21 @@ def _form(decoder: Decoder, job: Job):
   num, num_bars = own_BxL.shape
   asked_L = decoder.knobs.repeat_L[:num_bars]
   asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
-  lag_K = repeat.lag_of(jnp.arange(repeat.num_ids(config.repeats)))
+  repeat_K, density_K = jnp.divmod(jnp.arange(num_ids(config)), density.num_bins(config))
 
   def body(i, state):
     id_BxL, cache, logp_B = state
-    region = known.replace(repeat_NxL=tile(id_BxL, branches))
+    region = with_form(known, tile(id_BxL, branches), config)
     logits, cache = decoder.apply('form_step', region, cache, i)
     logits_Bx1xK = guide(logits, rising(decoder, 0, job, (i + 1) / num_bars).scale_N, decoder)
     logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
-    may_be_K = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
     uniform_Bx1, own_Bx1, is_own_Bx1 = (
       jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
       for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL)
     )
-    id_Bx1 = choice.choose_one(jnp.where(may_be_K, logits_Bx1xK, NEVER), uniform_Bx1)
+    is_asked_K = (asked_L[i] == FREE) | (asked_L[i] == repeat.lag_of(repeat_K))
+    may_be_Bx1xK = is_asked_K & (density_K >= own_Bx1[..., None] % density.num_bins(config))
+    id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)
     id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
     id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
     return id_BxL, cache, logp_B + choice.one_logp(logits_Bx1xK, id_Bx1)[:, 0]
@@ -97,10 +99,10 @@ def _form(decoder: Decoder, job: Job):
 
 
 def _own_form(decoder: Decoder, job: Job):
-  """What the bars repeat by their notes, ids (B, L), and whether that is all known, (B, L)."""
+  """The forms of rolls by their notes, ids (B, L), and whether all of a bar is known, (B, L)."""
   config, region = decoder.model.config, job.region
   if job.target_NxPxT is not None:
-    own_BxL = repeat.of_rolls(job.target_NxPxT, config)
+    own_BxL = form_of(with_own_form(region, job.target_NxPxT, config), config)
     return own_BxL, jnp.ones(own_BxL.shape, bool)
   is_unknown_BxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
-  return region.repeat_NxL, ~is_unknown_BxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)
+  return form_of(region, config), ~is_unknown_BxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)

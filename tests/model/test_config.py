@@ -22,6 +22,7 @@ BAD_MODEL = [
   ('hide', 1.0, 'hide'),
   ('matches', -1, 'matches'),
   ('repeats', -1, 'repeats'),
+  ('densities', (1, 3), 'densities'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),
@@ -67,6 +68,10 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     ('repeats', dict(repeats=1, scan='pitch', halo_pitches=0)),
     ('repeats', dict(repeats=1, generators=('mar', 'ar'))),
     ('repeats', dict(repeats=1, num_pitches=4)),
+    *(
+      ('densities', dict(patches=((2, 2), (2, 1), (1, 1)), repeats=1, densities=edges))
+      for edges in ((0, 3), (3, 1), (3, 3), (-1,))
+    ),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],
 )

@@ -71,7 +71,7 @@ def test_a_bar_repeats_the_one_most_like_it(codec, most):
       assert eighths == 8 * common // 4096
   assert len(np.unique(lag_NxL)) == min(most, 7) + 1
   assert set(np.unique(eighths_NxL)) == {0, *repeat.EIGHTHS}
-  assert found_NxL.max() < repeat.num_ids(most)
+  assert found_NxL.max() < repeat.num_repeats(most)
 
 
 def test_what_is_to_come_repeats_nothing_and_changes_nothing():
@@ -89,10 +89,11 @@ def model_of(name, **changes):
   return config, models.random_params(config, scale=0.3), num_steps
 
 
+@pytest.mark.parametrize('densities', [(), (1, 2)])
 @pytest.mark.parametrize('gate', [True, False])
 @pytest.mark.parametrize('name', ROLLS)
-def test_rolls_and_repeats_are_normalised_together(name, gate):
-  config, params, num_steps = model_of(name, gate=gate, matches=int(gate))
+def test_rolls_and_forms_are_normalised_together(name, gate, densities):
+  config, params, num_steps = model_of(name, gate=gate, matches=int(gate), densities=densities)
   _, _, prob_RxZ = models.joint_probability(config, params, num_steps)
   np.testing.assert_allclose(prob_RxZ.sum(), 1, atol=1e-5)
 
@@ -112,7 +113,7 @@ def test_patches_are_told_what_they_repeat():
   repeat_1xL = np.array([[0, 2, 0]])  # five eighths of the bar before
 
   def notes_nats(params):
-    losses = Fractal(config).apply(params, crop, False, repeat_BxL=repeat_1xL)
+    losses = Fractal(config).apply(params, crop, False, form_BxL=repeat_1xL)
     return losses[1].nats
 
   gradient = models.quick_jit(jax.grad(notes_nats))(params)['params']['splits_0']
@@ -146,13 +147,18 @@ def test_how_much_is_repeated_is_told_at_every_level(lag):
       assert each.memory.trust_NxE[0, 1] // NUM_LIKENESSES == eighths
 
 
+@pytest.mark.parametrize('densities', [(), (1, 2)])
 @pytest.mark.parametrize('gate', [True, False])
 @pytest.mark.parametrize('name', ROLLS)
-def test_a_likelihood_is_that_of_the_repeats_of_the_roll_itself(name, gate):
-  config, params, num_steps = model_of(name, gate=gate)
-  rolls_RxPxT, repeat_ZxL, prob_RxZ = models.joint_probability(config, params, num_steps)
-  own_RxL = found(rolls_RxPxT, config.levels[0].patch[1], 3, config.codec)
-  is_own_RxZ = (own_RxL[:, None] == repeat_ZxL).all(axis=2)
+def test_a_likelihood_is_that_of_the_form_of_the_roll_itself(name, gate, densities):
+  config, params, num_steps = model_of(name, gate=gate, densities=densities)
+  rolls_RxPxT, form_ZxL, prob_RxZ = models.joint_probability(config, params, num_steps)
+  steps = config.levels[0].patch[1]
+  own_RxL = found(rolls_RxPxT, steps, 3, config.codec)
+  if densities:
+    count_RxL = (rolls_RxPxT > 0).sum(axis=1).reshape(*own_RxL.shape, steps).sum(axis=2)
+    own_RxL = 3 * own_RxL + np.minimum(count_RxL, 2)
+  is_own_RxZ = (own_RxL[:, None] == form_ZxL).all(axis=2)
   crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
   nats_R = models.teacher_forced_nats(config, params, crop)
   np.testing.assert_allclose(np.exp(-nats_R), prob_RxZ[is_own_RxZ], rtol=1e-4)

@@ -54,6 +54,7 @@ COMPUTED = {
   'model.echoes': (17,),
   'model.matches': 1,
   'model.repeats': 2,
+  'model.densities': (1, 3),
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
@@ -120,21 +121,24 @@ def computed(config):
 
 
 PLAIN = {'data.transpose': (0, 0)}
+# What else a key needs, before it is changed and after.
+NEEDS = {
+  'model.scan': {'model.halo_pitches': 0},  # by pitch, an AR level cannot see the rows above
+  'model.densities': {'model.repeats': 2},  # they are a part of the form
+}
 
 
 @functools.cache
-def unchanged(halo_pitches):
-  return list(computed(tiny_config(**PLAIN | {'model.halo_pitches': halo_pitches})))
+def unchanged(key):
+  return list(computed(tiny_config(**PLAIN | NEEDS.get(key, {}))))
 
 
 @pytest.mark.parametrize('key', COMPUTED)
 def test_a_key_changes_what_is_computed(key):
-  changes = PLAIN | {key: COMPUTED[key]}
-  if key == 'model.scan':  # by pitch, an AR level cannot see the rows above
-    changes['model.halo_pitches'] = 0
+  changes = PLAIN | NEEDS.get(key, {}) | {key: COMPUTED[key]}
   if key == 'model.num_pitches':
     changes['model.patches'] = ((32, 8), (8, 1), (1, 1))
-  before = unchanged(0 if key == 'model.scan' else tiny_config().model.halo_pitches)
+  before = unchanged(key if key in NEEDS else None)
   assert any(
     now != then for now, then in zip(computed(tiny_config(**changes)), before, strict=False)
   )

@@ -1,0 +1,52 @@
+"""Density: how many notes a patch of the first level, a bar, has, in bins.
+
+Densities are a part of the form, and so decided before any note. Music that is as dense as what was
+before it drifts; what was decided does not. While a bar is filled every level is told its density
+together with how many notes it has by then, and so what room is left.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.patches import Grid
+from fractaljax.music.codec import Codec
+
+
+def num_bins(config: ModelConfig) -> int:
+  return len(config.densities) + 1
+
+
+def bin_of(count_x, edges: tuple[int, ...]):
+  """How many of the edges a count reaches."""
+  return (count_x[..., None] >= np.array(edges)).sum(axis=-1)
+
+
+def of_rolls(tokens_NxPxT, config: ModelConfig):
+  """The densities of the bars of rolls, (N, L), by those notes that are known."""
+  count_NxT = config.codec.is_note(tokens_NxPxT).sum(axis=1)
+  steps = config.levels[0].patch[1]
+  return bin_of(count_NxT.reshape(len(count_NxT), -1, steps).sum(axis=2), config.densities)
+
+
+def count_before(count_N, here_NxPxT, grid: Grid, codec: Codec):
+  """Notes of a bar before each patch in the scan, (N, L); what is unknown does not count.
+
+  Args:
+    count_N: notes of the bar before the region.
+    here_NxPxT: the region's tokens.
+    grid: of the region.
+    codec: of the tokens.
+  """
+  num_NxL = codec.is_note(grid.split(here_NxPxT)).sum(axis=(2, 3))
+  return count_N[:, None] + jnp.cumsum(num_NxL, axis=1) - num_NxL
+
+
+def num_rooms(config: ModelConfig) -> int:
+  return num_bins(config) * (config.densities[-1] + 1)
+
+
+def room(density_N, count_NxL, config: ModelConfig):
+  """Ids of a bar's density with its notes by now, one of `num_rooms`; (N, L)."""
+  most = config.densities[-1]
+  return density_N[:, None] * (most + 1) + jnp.minimum(count_NxL, most)

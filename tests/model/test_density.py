@@ -1,0 +1,145 @@
+"""How dense bars are: counted as defined, told to every level, kept to themselves by the form."""
+
+import jax
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model import density
+from fractaljax.model.children import children
+from fractaljax.model.form import form_of, num_ids, with_form
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.patches import make_grid
+from fractaljax.model.region import hide, whole_roll
+
+EDGES = 1, 3, 5
+# Bars, steps, registers, pitches.
+PATCHES = (4, 4), (4, 1), (2, 1), (1, 1)
+
+
+def model(**changes):
+  return models.tiny(PATCHES, None, 4, 'onset', repeats=3, densities=EDGES, **changes)
+
+
+def random_rolls(config, num=5, num_steps=16, share=0.3):
+  rng = np.random.default_rng(0)
+  shape = (num, config.codec.num_pitches, num_steps)
+  tokens_NxPxT = rng.integers(1, config.codec.num_values, shape)
+  return np.where(rng.random(shape) < share, tokens_NxPxT, 0)
+
+
+def num_notes(config, tokens_PxT):
+  return int(config.codec.is_note(tokens_PxT).sum())
+
+
+def test_a_density_is_how_many_edges_the_notes_of_a_bar_reach():
+  config = model()
+  tokens_NxPxT = random_rolls(config)
+  tokens_NxPxT[0, :, 4:8] = 0
+  tokens_NxPxT[1, :, 8:] = config.codec.unknown
+  found_NxL = np.asarray(density.of_rolls(tokens_NxPxT, config))
+  for tokens_PxT, found_L in zip(tokens_NxPxT, found_NxL, strict=True):
+    counts = [num_notes(config, tokens_PxT[:, t : t + 4]) for t in range(0, 16, 4)]
+    assert found_L.tolist() == [sum(count >= edge for edge in EDGES) for count in counts]
+  assert set(found_NxL.ravel()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize('generator', ['ar', 'mar'])
+def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(generator):
+  config = models.tiny(
+    PATCHES, ('ar', generator, 'ar', 'ar'), 4, 'onset', repeats=3, densities=EDGES
+  )
+  tokens_NxPxT = random_rolls(config)
+  region = whole_roll(models.as_crop(tokens_NxPxT, config.halo, config.codec), config)
+  densities_NxL, rng = np.asarray(region.density_NxL), np.random.default_rng(1)
+  bar_C = [(n, bar) for n in range(5) for bar in range(4)]
+  seen_CxPxT = None
+  for index, level in enumerate(config.levels[:-1]):
+    grid = make_grid(region.size, level.patch, level.scan)
+    seen_NxQxW = region.canvas_NxQxW
+    if not level.causal:
+      hidden_NxL = rng.random((region.row_N.shape[0], len(grid))) < 0.5
+      seen_NxQxW = hide(region, grid, hidden_NxL, config.codec)
+    if index == 1:
+      seen_CxPxT = np.asarray(region.inner(seen_NxQxW))
+    flat_C = np.arange(region.row_N.shape[0] * len(grid))
+    parent_C = flat_C // len(grid)
+    if index:
+      bar_C = [bar_C[n] for n in parent_C]
+    cond_CxD = np.zeros((len(flat_C), 1))
+    region = children(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
+    assert region.density_NxL[:, 0].tolist() == [densities_NxL[each] for each in bar_C]
+    for c, (n, bar) in enumerate(bar_C):
+      if not index:
+        assert region.count_N[c] == 0
+        continue
+      row, step = int(region.row_N[c]), int(region.col_N[c]) - 4 * bar
+      before_PxT = seen_CxPxT[4 * n + bar][:, :step]
+      beside_P = tokens_NxPxT[n, :row, 4 * bar + step]
+      assert region.count_N[c] == num_notes(config, before_PxT) + num_notes(config, beside_P)
+
+
+def test_the_room_is_of_the_density_and_the_notes_until_the_last_edge():
+  config = model()
+  counts_1xC = np.arange(8)[None]
+  rooms_DxC = np.array([density.room(np.array([d]), counts_1xC, config)[0] for d in range(4)])
+  assert len(np.unique(rooms_DxC)) == 4 * 6 == density.num_rooms(config) == rooms_DxC.max() + 1
+  np.testing.assert_array_equal(rooms_DxC[:, 6:], rooms_DxC[:, [5, 5]])
+
+
+def test_every_level_hears_the_density():
+  config = model()
+  params = models.random_params(config, scale=0.3)
+  crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
+  own_1xL = np.asarray(form_of(whole_roll(crop, config), config))
+
+  @models.quick_jit
+  def nats(params, form_1xL):
+    losses = Fractal(config).apply(params, crop, False, form_BxL=form_1xL)
+    return [loss.nats for loss in losses]
+
+  other_1xL = own_1xL.copy()
+  other_1xL[0, 1] = own_1xL[0, 1] // 4 * 4 + (own_1xL[0, 1] + 1) % 4
+  for own, other in zip(nats(params, own_1xL), nats(params, other_1xL), strict=True):
+    assert abs(float(own - other)) > 1e-3
+
+
+def test_the_form_hears_densities_before_a_bar_and_no_notes():
+  config = model()
+  params = models.random_params(config, scale=0.3)
+  rolls = random_rolls(config, 4)
+  region = whole_roll(models.as_crop(rolls, config.halo, config.codec), config)
+
+  @models.quick_jit
+  def logp(params, form_NxL):
+    logits_NxLxK = Fractal(config).apply(
+      params, with_form(region, form_NxL, config), method='form_logits'
+    )
+    return jax.nn.log_softmax(logits_NxLxK)
+
+  form_NxL = np.tile([3, 4 * 2 + 1, 2, 4 * 3 + 3], (4, 1))
+  logp_NxLxK = np.asarray(logp(params, form_NxL))
+  assert logp_NxLxK.shape == (4, 4, num_ids(config)) and np.ptp(logp_NxLxK, axis=0).max() == 0
+  for bar in range(4):
+    changed_NxL = form_NxL.copy()
+    changed_NxL[:, bar] = form_NxL[:, bar] // 4 * 4 + (form_NxL[:, bar] + 1) % 4
+    differs_L = np.any(np.asarray(logp(params, changed_NxL)) != logp_NxLxK, axis=(0, 2))
+    assert differs_L.tolist() == [later > bar for later in range(4)]
+
+
+def test_a_bar_is_as_dense_as_the_one_that_it_repeats_where_that_is_learned():
+  config = model()
+  params = jax.tree.map(np.zeros_like, models.random_params(config))
+  # What is repeated whole has the same density, what repeats none that of the bar before.
+  kept = np.zeros((6, 4, 4), np.float32)
+  kept[5] = kept[0] = 50 * np.eye(4)
+  params['params']['form']['kept'] = kept
+  region = whole_roll(models.as_crop(random_rolls(config, 1), config.halo, config.codec), config)
+  region = with_form(region, np.array([[1, 2, 3, 0]]), config)
+  logits_1xLxK = Fractal(config).apply(params, region, method='form_logits')
+  logp_LxRxB = np.asarray(logits_1xLxK)[0].reshape(4, -1, 4)
+  best_R = logp_LxRxB[3].argmax(axis=1)
+  assert best_R[0] == 3  # none: bar 2
+  assert best_R[[5, 10, 15]].tolist() == [3, 2, 1]  # all of the bar 1, 2, 3 before
+  assert np.ptp(logp_LxRxB[3, 1]) == 0  # half of the bar before says nothing here
+  assert logp_LxRxB[0, 0].argmax() == 0  # before the first bar there was nothing
