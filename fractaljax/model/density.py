@@ -1,8 +1,8 @@
 """Density: how many notes a patch of the first level, a bar, has, in bins.
 
 Densities are a part of the form, and so decided before any note. Music that is as dense as what was
-before it drifts; what was decided does not. While a bar is filled every level is told its density
-together with how many notes it has by then, and so what room is left.
+before it drifts; what was decided does not. While a bar is filled every level is told what room its
+density leaves, see `fractaljax.model.room`.
 """
 
 import jax.numpy as jnp
@@ -40,13 +40,3 @@ def count_before(count_N, here_NxPxT, grid: Grid, codec: Codec):
   """
   num_NxL = codec.is_note(grid.split(here_NxPxT)).sum(axis=(2, 3))
   return count_N[:, None] + jnp.cumsum(num_NxL, axis=1) - num_NxL
-
-
-def num_rooms(config: ModelConfig) -> int:
-  return num_bins(config) * (config.densities[-1] + 1)
-
-
-def room(density_N, count_NxL, config: ModelConfig):
-  """Ids of a bar's density with its notes by now, one of `num_rooms`; (N, L)."""
-  most = config.densities[-1]
-  return density_N[:, None] * (most + 1) + jnp.minimum(count_NxL, most)

@@ -5,10 +5,11 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
+from fractaljax.model import room
 from fractaljax.model.blocks import joined, windows
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.density import count_before, num_bins, num_rooms, room
+from fractaljax.model.density import num_bins
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.hint import Hint
 from fractaljax.model.patches import Grid, make_grid
@@ -68,11 +69,10 @@ class Split(nn.Module):
       nn.Embed(num_ids(name), level.width, embedding_init=zeros) for name in config.attributes
     ]
     self.density = self.room = None
-    if config.densities:
-      if self.index:
-        self.room = nn.Embed(num_rooms(config), level.width, embedding_init=zeros)
-      else:
-        self.density = nn.Embed(num_bins(config), level.width, embedding_init=zeros)
+    if config.densities and self.index:
+      self.room = room.Room(config, level.width, self.is_last)
+    elif config.densities:
+      self.density = nn.Embed(num_bins(config), level.width, embedding_init=zeros)
     self.lag = self.eighths = None
     if not self.index and config.repeats:
       self.lag = nn.Embed(config.repeats + 1, level.width, embedding_init=zeros)
@@ -138,7 +138,9 @@ class Split(nn.Module):
       y_NxLxD in scan order, and logits: of gates (N, L), of values (N, L, V), or None.
     """
     grid = self.grid(region)
-    x_NxLxD = self.place(region, grid) + self.rooms(region, seen_NxQxW, grid)
+    x_NxLxD, room_NxL = self.place(region, grid), self.rooms(region, seen_NxQxW, grid)
+    if room_NxL is not None:
+      x_NxLxD += self.room(room_NxL)
     if train and self.config.hide:
       hidden_NxQxW = jax.random.bernoulli(
         self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
@@ -146,7 +148,7 @@ class Split(nn.Module):
       seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
     x_NxLxD += self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
-    return y_NxLxD, self.logits(y_NxLxD, self.hints(region, seen_NxQxW, grid))
+    return y_NxLxD, self.logits(y_NxLxD, self.hints(region, seen_NxQxW, grid, room_NxL))
 
   def step(self, place_NxLxD, region: Region, grid: Grid, cache, i):
     """Output for patch `i` alone (AR): the same as `__call__` gives there, from the cache.
@@ -157,10 +159,12 @@ class Split(nn.Module):
 
     canvas_NxQxW = region.canvas_NxQxW
     x_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
-    x_Nx1xD += self.rooms(region, canvas_NxQxW, grid, i)
+    room_Nx1 = self.rooms(region, canvas_NxQxW, grid, i)
+    if room_Nx1 is not None:
+      x_Nx1xD += self.room(room_Nx1)
     x_Nx1xD += self.content_at(canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
-    return y_Nx1xD, self.logits(y_Nx1xD, self.hints(region, canvas_NxQxW, grid, i)), cache
+    return y_Nx1xD, self.logits(y_Nx1xD, self.hints(region, canvas_NxQxW, grid, room_Nx1, i)), cache
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
@@ -190,33 +194,34 @@ class Split(nn.Module):
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
 
   def rooms(self, region: Region, seen_NxQxW, grid: Grid, i=None):
-    """The room that a bar has for notes at each of its patches, (N, L, D); or at `i`, (N, 1, D)."""
+    """What room there is at each patch, ids (N, L), or at `i`, (N, 1); see `room`; or None."""
     if self.room is None:
-      return 0.0
-    here_NxPxT = region.inner(seen_NxQxW)
-    count_NxL = count_before(region.count_N, here_NxPxT, grid, self.config.codec)
-    if i is not None:
-      count_NxL = jax.lax.dynamic_slice_in_dim(count_NxL, i, 1, axis=1)
-    room_NxL = room(region.density_NxL[:, 0], count_NxL, self.config)
-    return self.room(room_NxL).astype(self.config.dtype)
+      return None
+    room_NxL = room.ids(region, seen_NxQxW, grid, self.config)
+    return room_NxL if i is None else jax.lax.dynamic_slice_in_dim(room_NxL, i, 1, axis=1)
 
-  def hints(self, region: Region, seen_NxQxW, grid: Grid, i=None):
-    """Logits of the echoes alone, see `Hint`; None without echoes or decisions.
+  def hints(self, region: Region, seen_NxQxW, grid: Grid, room_NxL, i=None):
+    """Logits of the echoes and of the room alone, to be added; 0 where there are none.
 
     For all patches, (N, L, V); or for patch `i` alone, (N, 1, V).
     """
-    if self.hint is None:
-      return None
-    there_MxPxT = region.there_NxExPxT.reshape(-1, *region.size)
-    there_NxExLxpxt = grid.split(there_MxPxT).reshape(
-      -1, self.config.num_echoes, len(grid), *grid.patch
-    )
-    below_NxExLx3 = notes_below(region, grid, seen_NxQxW, self.config)
-    if i is not None:
-      there_NxExLxpxt, below_NxExLx3 = (
-        jax.lax.dynamic_slice_in_dim(x, i, 1, axis=2) for x in (there_NxExLxpxt, below_NxExLx3)
+    hint = 0.0
+    if self.hint is not None:
+      there_MxPxT = region.there_NxExPxT.reshape(-1, *region.size)
+      there_NxExLxpxt = grid.split(there_MxPxT).reshape(
+        -1, self.config.num_echoes, len(grid), *grid.patch
       )
-    return self.hint(region.memory, there_NxExLxpxt, below_NxExLx3)
+      below_NxExLx3 = notes_below(region, grid, seen_NxQxW, self.config)
+      if i is not None:
+        there_NxExLxpxt, below_NxExLx3 = (
+          jax.lax.dynamic_slice_in_dim(x, i, 1, axis=2) for x in (there_NxExLxpxt, below_NxExLx3)
+        )
+      hint += self.hint(region.memory, there_NxExLxpxt, below_NxExLx3)
+    if room_NxL is not None and self.decides:
+      col_A = jnp.asarray(grid.col_L) if i is None else jnp.asarray(grid.col_L)[i, None]
+      step_NxA = (region.col_N[:, None] + col_A * grid.patch[1]) % self.config.levels[0].patch[1]
+      hint += self.room.logits(room_NxL, step_NxA)
+    return hint
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""
@@ -287,9 +292,7 @@ class Split(nn.Module):
     if self.is_last:
       for hidden in self.hidden:
         y_NxLxD = nn.silu(hidden(y_NxLxD))
-    logits_NxLxV = self.out(y_NxLxD)
-    if hint_NxLxV is not None:
-      logits_NxLxV += hint_NxLxV
+    logits_NxLxV = self.out(y_NxLxD) + hint_NxLxV
     return logits_NxLxV if self.is_last else logits_NxLxV[..., 0]
 
   def condition(self, y_NxLxD, grid: Grid):

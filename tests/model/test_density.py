@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model import density
+from fractaljax.model import density, room
 from fractaljax.model.children import children
 from fractaljax.model.form import form_of, num_ids, with_form
 from fractaljax.model.fractal import Fractal
@@ -81,10 +81,21 @@ def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(gene
 
 def test_the_room_is_of_the_density_and_the_notes_until_the_last_edge():
   config = model()
-  counts_1xC = np.arange(8)[None]
-  rooms_DxC = np.array([density.room(np.array([d]), counts_1xC, config)[0] for d in range(4)])
-  assert len(np.unique(rooms_DxC)) == 4 * 6 == density.num_rooms(config) == rooms_DxC.max() + 1
-  np.testing.assert_array_equal(rooms_DxC[:, 6:], rooms_DxC[:, [5, 5]])
+  region = models.random_region(config, 1, num=24)
+  # As many notes in the steps before as there are in all of one.
+  region = region.replace(
+    density_NxL=np.arange(24)[:, None] % 4,
+    count_N=np.arange(24) // 4,
+    canvas_NxQxW=np.full_like(region.canvas_NxQxW, config.codec.num_values - 1),
+  )
+  grid = make_grid(region.size, (4, 1), 'time')
+  id_NxL = np.asarray(room.ids(region, region.canvas_NxQxW, grid, config))
+  assert room.num_ids(config) == 24
+  # Of the first step all of them, of each later one those of a bar with so many notes.
+  assert sorted(id_NxL[:, 0]) == list(range(24))
+  for step in range(4):
+    now_N = np.minimum(region.count_N + 4 * step, 5)
+    np.testing.assert_array_equal(id_NxL[:, step], 6 * region.density_NxL[:, 0] + now_N)
 
 
 def test_every_level_hears_the_density():

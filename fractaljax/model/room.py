@@ -1,0 +1,55 @@
+"""Room: what a bar's density leaves for notes at a patch, as a vector and as logits of its own."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.linen.initializers import zeros
+
+from fractaljax.model import density
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.hint import SCALE
+from fractaljax.model.patches import Grid
+from fractaljax.model.region import Region
+from fractaljax.music.codec import NUM_KINDS
+
+
+class Room(nn.Module):
+  """Tables by the density of a bar and its notes until now, learned from zero.
+
+  Of the logits there is a table for itself, also by the step of the bar: that a bar is full, or has
+  to be filled, would otherwise take the trunk long to learn.
+  """
+
+  config: ModelConfig
+  width: int
+  is_last: bool
+
+  def setup(self):
+    num = num_ids(self.config)
+    self.vector = nn.Embed(num, self.width, embedding_init=zeros)
+    num_out = NUM_KINDS - 1 if self.is_last else 1
+    num_steps = self.config.levels[0].patch[1]
+    self.hint = nn.Embed(num * num_steps, num_out, embedding_init=zeros)
+
+  def __call__(self, id_NxL):
+    """Vectors, (N, L, D)."""
+    return self.vector(id_NxL).astype(self.config.dtype)
+
+  def logits(self, id_NxL, step_NxL):
+    """Logits to be added, of gates (N, L, 1), of values (N, L, V), at these steps of the bar."""
+    codec, num_steps = self.config.codec, self.config.levels[0].patch[1]
+    hint_NxLxG = SCALE * self.hint(id_NxL * num_steps + step_NxL)
+    if not self.is_last:
+      return hint_NxLxG
+    # Of silence, a note that goes on, an onset.
+    return hint_NxLxG[..., codec.kinds()[: codec.num_values] - 1]
+
+
+def num_ids(config: ModelConfig) -> int:
+  return density.num_bins(config) * (config.densities[-1] + 1)
+
+
+def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
+  """Of each patch the density of its bar with the notes until now, (N, L)."""
+  count_NxL = density.count_before(region.count_N, region.inner(seen_NxQxW), grid, config.codec)
+  most = config.densities[-1]
+  return region.density_NxL * (most + 1) + jnp.minimum(count_NxL, most)
