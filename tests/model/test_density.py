@@ -1,5 +1,7 @@
 """How dense bars are: counted as defined, told to every level, kept to themselves by the form."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -96,6 +98,37 @@ def test_the_room_is_of_the_density_and_the_notes_until_the_last_edge():
   for step in range(4):
     now_N = np.minimum(region.count_N + 4 * step, 5)
     np.testing.assert_array_equal(id_NxL[:, step], 6 * region.density_NxL[:, 0] + now_N)
+
+
+def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
+  config = model()
+  params = models.random_params(config, scale=0.3)
+  roll_PxT = random_rolls(config, 1)[0]
+  crop = models.as_crop(roll_PxT[None], config.halo, config.codec)
+  # Every bar sounds, and so all their steps are decided; of these some are silent.
+  assert np.all((roll_PxT > 0).reshape(4, 4, 4).any(axis=(0, 2)))
+  assert not np.all((roll_PxT > 0).any(axis=0))
+
+  @models.quick_jit
+  @jax.grad
+  def gradient(params):
+    return sum(loss.nats for loss in Fractal(config).apply(params, crop, False))
+
+  splits = gradient(params)['params']
+  tables = {index: splits[f'splits_{index}']['room']['hint']['embedding'] for index in (1, 3)}
+  found = {index: set(np.flatnonzero(np.any(x, axis=1))) for index, x in tables.items()}
+  steps, cells = set(), set()
+  for bar, step in itertools.product(range(4), range(4)):
+    notes_PxS = config.codec.is_note(roll_PxT[:, 4 * bar : 4 * (bar + 1)])
+    dense = sum(notes_PxS.sum() >= edge for edge in EDGES)
+    row = 6 * dense + min(notes_PxS[:, :step].sum(), 5)
+    steps.add(4 * row + step)
+    for pitch in range(4):
+      register = pitch // 2 * 2
+      if np.any(roll_PxT[register : register + 2, 4 * bar + step]):
+        count = notes_PxS[:, :step].sum() + notes_PxS[:pitch, step].sum()
+        cells.add(4 * (6 * dense + min(count, 5)) + step)
+  assert found == {1: steps, 3: cells}
 
 
 def test_every_level_hears_the_density():
