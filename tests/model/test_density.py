@@ -148,6 +148,21 @@ def test_every_level_hears_the_density():
     assert abs(float(own - other)) > 1e-3
 
 
+def test_the_first_level_hears_the_densities_of_its_patches():
+  config = model()
+  params = models.random_params(config, scale=0.3)
+  crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
+  form_1xL = np.array([[3, 1, 3, 1]])
+
+  @models.quick_jit
+  @jax.grad
+  def gradient(params):
+    return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
+
+  changes_DxC = gradient(params)['params']['splits_0']['density']['embedding']
+  np.testing.assert_array_equal(np.flatnonzero(np.any(changes_DxC, axis=1)), [1, 3])
+
+
 def test_the_form_hears_densities_before_a_bar_and_no_notes():
   config = model()
   params = models.random_params(config, scale=0.3)
