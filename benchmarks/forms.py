@@ -19,12 +19,13 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import as_dense, by_quarter, common_eighths, kept, num_notes
+from benchmarks.kept import as_dense, by_quarter, common_eighths, kept
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import lag_of, of_rolls
 from fractaljax.music.excerpt import excerpts

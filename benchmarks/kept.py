@@ -16,12 +16,6 @@ def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelC
   return np.take_along_axis(share_NxLxK, lag_NxL[..., None], axis=2)[..., 0]
 
 
-def num_notes(tokens_NxPxT: np.ndarray, config: ModelConfig):
-  """Notes of the bars of rolls, (N, L)."""
-  is_note_NxT = config.codec.is_note(tokens_NxPxT).sum(axis=1)
-  return is_note_NxT.reshape(len(is_note_NxT), -1, config.levels[0].patch[1]).sum(axis=2)
-
-
 def by_quarter(x_NxL: np.ndarray) -> list[float]:
   """Means over the bars of each quarter."""
   return [round(float(x.mean()), 3) for x in np.array_split(x_NxL, 4, axis=1)]
@@ -41,8 +35,11 @@ def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
 
 
 def as_dense(said_NxL, count_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list[float]]:
-  """By the least notes of a density: its share of the bars as was said, and of those of songs; and
-  of the bars of which it was said, the share that has it, and their notes."""
+  """By the least notes of each density: how often it was said, whether it was kept, what came.
+
+  That is its share of all bars, as it was said; its share of those of songs; of the bars of which
+  it was said, the share that has it; and the notes of these.
+  """
   found_NxL, in_songs_NxL = (density.bin_of(x_NxL, edges) for x_NxL in (count_NxL, songs_NxL))
   table = {}
   for number, least in enumerate((0, *edges)):

@@ -14,9 +14,10 @@ from fractaljax import command
 from fractaljax.data.in_c import read_songs
 from fractaljax.model.trunk import num_parameters
 
+# Forms are of bars, which must be patches of an AR level.
+NO_FORM = {'model.repeats': 0, 'model.densities': ()}
 # Three levels of 12x16, 4x4 and 1x1; widths for as many parameters as bars_small has.
-SQUARE = {
-  'model.repeats': 0,  # of bars, which are no patches there
+SQUARE = NO_FORM | {
   'model.patches': ((12, 16), (4, 4), (1, 1)),
   'model.capacities': (0.7, 0.35),
   'model.widths': (192, 160, 96),
@@ -26,17 +27,14 @@ SQUARE = {
 }
 VARIANTS = {
   'musical, ar': {},
-  'musical, ar, no echoes, matches, repeats': {
-    'model.echoes': (),
-    'model.matches': 0,
-    'model.repeats': 0,
-  },
-  'musical, ar, no repeats': {'model.repeats': 0},
+  'musical, ar, no echoes, matches, form': NO_FORM | {'model.echoes': (), 'model.matches': 0},
+  'musical, ar, no form': NO_FORM,
+  'musical, ar, no densities': {'model.densities': ()},
   'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
   'musical, ar, no gate': {'model.gate': False},
   'musical, ar, crops of 128': {'data.crop_steps': 128, 'data.batch_size': 4},
-  'musical, mar': {'model.generators': ('mar',) * 4, 'model.repeats': 0},
+  'musical, mar': NO_FORM | {'model.generators': ('mar',) * 4},
   'musical, ar above, mar below': {'model.generators': ('ar', 'ar', 'mar', 'mar')},
   'square, ar': SQUARE | {'model.generators': ('ar',) * 3},
   'square, mar': SQUARE | {'model.generators': ('mar',) * 3},

@@ -136,7 +136,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
   if config.densities:
     density_NxL = jnp.asarray(rng.integers(0, density.num_bins(config), (num, num_bars)))
-    count_N = jnp.asarray(rng.integers(0, config.densities[-1], num))
+    count_N = jnp.asarray(rng.integers(0, config.densities[-1], num)) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),

@@ -3,7 +3,8 @@
 import numpy as np
 
 import models
-from benchmarks.kept import as_dense, by_quarter, common_eighths, kept, num_notes
+from benchmarks.kept import as_dense, by_quarter, common_eighths, kept
+from fractaljax.model.density import num_notes
 from fractaljax.model.repeat import id_of, of_rolls
 
 CONFIG = models.tiny(((4, 4), (1, 1)), num_pitches=4, repeats=2)

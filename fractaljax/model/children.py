@@ -68,13 +68,11 @@ def children(
 def _density(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
   """The densities of the bars of patches, (C, 1), and the notes before them in these, (C,)."""
   n_C, _, col_C = grid.corners(flat_C)
-  is_roll = region.cond_NxC is None
-  density_C = region.density_NxL[n_C, col_C // grid.patch[1] if is_roll else 0]
-  if is_roll:
+  if region.count_N is None:  # the whole roll, and its bars
+    density_C = region.density_NxL[n_C, col_C // grid.patch[1]]
     return density_C[:, None], jnp.zeros_like(density_C)
-  here_NxPxT = region.inner(seen_NxQxW)
-  count_NxL = count_before(region.count_N, here_NxPxT, grid, config.codec)
-  return density_C[:, None], count_NxL.reshape(-1)[flat_C]
+  count_NxL = count_before(region.count_N, region.inner(seen_NxQxW), grid, config.codec)
+  return region.density_NxL[n_C], count_NxL.reshape(-1)[flat_C]
 
 
 def _memory(

@@ -77,7 +77,7 @@ class ModelConfig:
     densities: numbers of notes of a first patch (bar), at each of which it counts as denser; a part
       of the form, see `fractaljax.model.density`. () switches it off.
     hide: share of the cells which training lets no level see, at random, when it reads them;
-      echoes stay whole.
+      echoes stay whole, and so does what is counted.
     head_width: channels of the value head.
     head_depth: its hidden layers.
     qk_norm: RMS-normalise queries and keys.

@@ -22,15 +22,23 @@ def bin_of(count_x, edges: tuple[int, ...]):
   return (count_x[..., None] >= np.array(edges)).sum(axis=-1)
 
 
+def num_notes(tokens_NxPxT, config: ModelConfig):
+  """Notes of the bars of rolls, (N, L), those that are known."""
+  num, num_pitches, num_steps = tokens_NxPxT.shape
+  steps = config.levels[0].patch[1]
+  is_note_NxPxLxS = config.codec.is_note(tokens_NxPxT).reshape(num, num_pitches, -1, steps)
+  return is_note_NxPxLxS.sum(axis=(1, 3))
+
+
 def of_rolls(tokens_NxPxT, config: ModelConfig):
   """The densities of the bars of rolls, (N, L), by those notes that are known."""
-  count_NxT = config.codec.is_note(tokens_NxPxT).sum(axis=1)
-  steps = config.levels[0].patch[1]
-  return bin_of(count_NxT.reshape(len(count_NxT), -1, steps).sum(axis=2), config.densities)
+  return bin_of(num_notes(tokens_NxPxT, config), config.densities)
 
 
 def count_before(count_N, here_NxPxT, grid: Grid, codec: Codec):
   """Notes of a bar before each patch in the scan, (N, L); what is unknown does not count.
+
+  A MAR level may see more of them, which come later in the scan.
 
   Args:
     count_N: notes of the bar before the region.

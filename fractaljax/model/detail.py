@@ -47,7 +47,7 @@ def gate_detail(logit_NxL, nats_NxL, occupied_NxL, free_NxL, weight_NxL) -> Deta
 
 
 def choice_detail(logp_NxLxK, nats_NxL, weight_NxL) -> Detail:
-  """Repeats and attributes. All nats are of `when`; nothing is said of what is empty."""
+  """Forms and attributes. All nats are of `when`; nothing is said of what is empty."""
   entropy_NxL = -(jnp.exp(logp_NxLxK) * logp_NxLxK).sum(axis=-1)
   when = (weight_NxL * nats_NxL).sum()
   return Detail(

@@ -7,7 +7,7 @@ song's would else repeat less, and then even less. A roll's form follows from it
 scored is both together: -log p(roll, form), which is more than -log p(roll) by what the notes leave
 open of the form, -log p(form | roll).
 
-A bar's form is one id: its density, see `fractaljax.model.density`, of each repeat that there is.
+The form of a bar is one id, of its repeat and of its density, see `fractaljax.model.density`.
 """
 
 import flax.linen as nn
@@ -43,7 +43,8 @@ class Form(nn.Module):
       num_bins = density.num_bins(config)
       self.density = nn.Embed(num_bins, level.width)
       self.how_dense = nn.Dense(num_bins, dtype=jnp.float32, kernel_init=zeros)
-      # By how much comes again: the densities of the bar that is repeated, and of this one.
+      # By how much comes again: the densities of the bar that is repeated, and of this one. First,
+      # where none is repeated, of the bar before and of this one.
       self.kept = self.param('kept', zeros, (len(EIGHTHS) + 1, num_bins, num_bins))
     self.bar = nn.Embed(config.phrase_bars, level.width)
     self.phrase = nn.Embed(config.num_phrases, level.width)
@@ -143,9 +144,14 @@ def form_of(region: Region, config: ModelConfig):
   return region.repeat_NxL * density.num_bins(config) + region.density_NxL
 
 
+def parts_of(id_x, config: ModelConfig):
+  """The repeats and the densities of forms, two arrays of ids."""
+  return id_x // density.num_bins(config), id_x % density.num_bins(config)
+
+
 def with_form(region: Region, id_NxL, config: ModelConfig) -> Region:
   """Whole rolls with other forms."""
-  repeat_NxL, density_NxL = jnp.divmod(jnp.asarray(id_NxL), density.num_bins(config))
+  repeat_NxL, density_NxL = parts_of(jnp.asarray(id_NxL), config)
   return region.replace(
     repeat_NxL=repeat_NxL, density_NxL=density_NxL if config.densities else None
   )

@@ -35,7 +35,8 @@ class Region:
     density_NxL: for the whole roll, the densities of its first patches, see
       `fractaljax.model.density`; else (N, 1), of the one that the region lies in. None where the
       model says nothing of them.
-    count_N: notes of the first patch that the region lies in, before it; None like densities.
+    count_N: notes of the first patch that the region lies in, before it; None for the whole roll,
+      too.
     margin: K.
   """
 
@@ -85,7 +86,6 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
   """The first region: a batch of crops, with padding and what is beyond the pitches outside."""
   codec, margin = config.codec, config.margin
   tokens_BxPxT = jnp.where(crop.valid_T[:, None], crop.tokens_PxT, codec.outside)
-  zeros_B = jnp.zeros(tokens_BxPxT.shape[0], jnp.int32)
   canvas_BxPxW = jnp.concatenate([crop.left_PxH, tokens_BxPxT], axis=2).astype(jnp.int32)
   beyond = ((0, 0), (margin, margin), (0, 0))
   region = Region(
@@ -93,14 +93,14 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.asarray(crop.valid_T),
     jnp.asarray(crop.phase_T),
     jnp.asarray(crop.bar_T),
-    zeros_B,
-    zeros_B,
+    jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
+    jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
     None,
     None,
     None,
     None,
-    zeros_B if config.densities else None,
+    None,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)

@@ -31,7 +31,8 @@ class Split(nn.Module):
   An AR level reads, at each patch, the patch before it in the scan; a MAR level reads every patch
   in place, the masked ones as unknown. Both add the parent's output, the roll's attributes, and of
   the patch itself the halo strip, the echoes with how far they can be trusted, and the place in
-  pitch, metre and song. What the echoes say by themselves is added to the logits.
+  pitch, metre and song. The first level hears the form of its patches, the others what room its
+  densities leave. What echoes and room say by themselves is added to the logits.
   """
 
   config: ModelConfig

@@ -19,7 +19,7 @@ class Noise(NamedTuple):
 
   Attributes:
     choice: for each level from this one on, float32 (N, rows, cols) for the patches of the region.
-    order: the same, for the random orders of MAR levels, and for what first patches repeat.
+    order: the same, for the random orders of MAR levels, and for the forms of first patches.
     attributes: (N, A), of whole rolls; None below them.
   """
 

@@ -19,7 +19,8 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
   """Fills the unknown cells of rolls.
 
   Jit it with `static_argnums=(0, 1)`. Known cells stay as they are; those that an AR level has not
-  reached yet do not influence what comes before them.
+  reached yet do not influence what comes before them, but that a bar is said to have at least the
+  notes that are known.
 
   Args:
     model: the model.
@@ -39,8 +40,7 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
   """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
-  Together with what their bars repeat, and the attributes that they are given with, if the model
-  says these.
+  Together with their form, and the attributes that they are given with, if the model says these.
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
   """

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model import density, repeat
-from fractaljax.model.form import empty_cache, form_of, num_ids, with_form
+from fractaljax.model.form import empty_cache, form_of, num_ids, parts_of, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
 from fractaljax.model.region import whole_roll, with_own_form
@@ -73,20 +73,21 @@ def _form(decoder: Decoder, job: Job):
   num, num_bars = own_BxL.shape
   asked_L = decoder.knobs.repeat_L[:num_bars]
   asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
-  repeat_K, density_K = jnp.divmod(jnp.arange(num_ids(config)), density.num_bins(config))
+  repeat_K, density_K = parts_of(np.arange(num_ids(config)), config)
+  lag_K, (_, least_BxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
 
   def body(i, state):
     id_BxL, cache, logp_B = state
     region = with_form(known, tile(id_BxL, branches), config)
     logits, cache = decoder.apply('form_step', region, cache, i)
-    logits_Bx1xK = guide(logits, rising(decoder, 0, job, (i + 1) / num_bars).scale_N, decoder)
-    logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
-    uniform_Bx1, own_Bx1, is_own_Bx1 = (
+    scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
+    logits_Bx1xK = steered(logits, scale_B, decoder)
+    uniform_Bx1, own_Bx1, is_own_Bx1, least_Bx1 = (
       jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
-      for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL)
+      for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL, least_BxL)
     )
-    is_asked_K = (asked_L[i] == FREE) | (asked_L[i] == repeat.lag_of(repeat_K))
-    may_be_Bx1xK = is_asked_K & (density_K >= own_Bx1[..., None] % density.num_bins(config))
+    is_asked_K = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
+    may_be_Bx1xK = is_asked_K & (density_K >= least_Bx1[..., None])
     id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)
     id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
     id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
@@ -96,6 +97,23 @@ def _form(decoder: Decoder, job: Job):
   state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
   id_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
   return id_BxL, logp_B
+
+
+def steered(logits_Nx1xK, scale_B, decoder: Decoder):
+  """Logits of forms, guided and tempered, (B, 1, K): of repeats, and of densities given these.
+
+  Each apart: what has one probable density would else be favoured at low temperatures over what has
+  several, and a bar that comes again is the one, a new bar the other.
+  """
+  num, bins = logits_Nx1xK.shape[0], density.num_bins(decoder.model.config)
+  both_Nx1xRxD = logits_Nx1xK.reshape(num, 1, -1, bins)
+  repeat_Nx1xR = jax.nn.logsumexp(both_Nx1xRxD, axis=-1)
+  repeat_Bx1xR, density_Bx1xRxD = (
+    choice.temper(guide(logits, scale_B, decoder), decoder.knobs.temperature_L[0])
+    for logits in (repeat_Nx1xR, both_Nx1xRxD - repeat_Nx1xR[..., None])
+  )
+  both_Bx1xRxD = repeat_Bx1xR[..., None] + jax.nn.log_softmax(density_Bx1xRxD)
+  return both_Bx1xRxD.reshape(both_Bx1xRxD.shape[0], 1, -1)
 
 
 def _own_form(decoder: Decoder, job: Job):

@@ -71,8 +71,9 @@ def test_samples_are_as_frequent_as_their_likelihood_says(case):
   assert p_value(np.bincount(number_N, minlength=256), prob_R) > 1e-3
 
 
-def test_rolls_are_as_frequent_as_with_all_that_their_bars_may_repeat_together():
-  config = models.tiny(((1, 2), (1, 1)), num_pitches=1, repeats=3)
+@pytest.mark.parametrize('densities', [(), (1, 2)])
+def test_rolls_are_as_frequent_as_with_all_their_forms_together(densities):
+  config = models.tiny(((1, 2), (1, 1)), num_pitches=1, repeats=3, densities=densities)
   params = models.random_params(config, scale=0.3)
   _, _, prob_RxZ = models.joint_probability(config, params, 6)
   number_N = drawn_rolls(config, params, 6).reshape(NUM_SAMPLES, -1) @ (2 ** np.arange(6)[::-1])
