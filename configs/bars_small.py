@@ -1,14 +1,14 @@
 """The musical hierarchy at a size for two CPU cores: bars, steps, registers, pitches.
 
-Time-causal. Songs say first what they are like and which bars repeat which, so that the likelihood
-is a bound. Prepare the songs first:
+Time-causal. Songs say first what they are like, which bars repeat which and how dense each is, so
+that the likelihood is a bound. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  two cores of an Intel Xeon; 79 minutes, tests beside it
-Result:    POP909 in C, <= 7.17 bits a note on the valid songs (when and what 3.21, how long 1.08,
-           how loud 2.88); 200 samples of 512 steps beside them: notes a bar 16.4 (songs 18.9),
-           velocity std 14.8 (14.5), pitch std 10.6 (10.0), notes in the best key 98.0 % (97.2 %),
+Hardware:  two cores of an Intel Xeon; 77 minutes
+Result:    POP909 in C, <= 7.23 bits a note on the valid songs (when and what 3.29, how long 1.06,
+           how loud 2.88); 200 samples of 512 steps beside them: notes a bar 17.5 (songs 18.9),
+           velocity std 14.4 (14.5), pitch std 10.4 (10.0), notes in the best key 98.2 % (97.2 %),
            self-similarity at 4 bars 0.14 (0.19). See RESULTS.md
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
