@@ -149,7 +149,8 @@ class Split(nn.Module):
       seen_NxQxW = jnp.where(hidden_NxQxW, self.config.codec.unknown, seen_NxQxW)
     x_NxLxD += self.content(region, seen_NxQxW, grid)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(grid), train=train)
-    return y_NxLxD, self.logits(y_NxLxD, self.hints(region, seen_NxQxW, grid, room_NxL))
+    hint = self.hints(region, seen_NxQxW, grid) + self.room_hints(region, room_NxL, grid)
+    return y_NxLxD, self.logits(y_NxLxD, hint)
 
   def step(self, place_NxLxD, region: Region, grid: Grid, cache, i):
     """Output for patch `i` alone (AR): the same as `__call__` gives there, from the cache.
@@ -157,7 +158,6 @@ class Split(nn.Module):
     Returns:
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
-
     canvas_NxQxW = region.canvas_NxQxW
     x_Nx1xD = jax.lax.dynamic_slice_in_dim(place_NxLxD, i, 1, axis=1)
     room_Nx1 = self.rooms(region, canvas_NxQxW, grid, i)
@@ -165,7 +165,8 @@ class Split(nn.Module):
       x_Nx1xD += self.room(room_Nx1)
     x_Nx1xD += self.content_at(canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
-    return y_Nx1xD, self.logits(y_Nx1xD, self.hints(region, canvas_NxQxW, grid, room_Nx1, i)), cache
+    hint = self.hints(region, canvas_NxQxW, grid, i) + self.room_hints(region, room_Nx1, grid, i)
+    return y_Nx1xD, self.logits(y_Nx1xD, hint), cache
 
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
@@ -201,28 +202,31 @@ class Split(nn.Module):
     room_NxL = room.ids(region, seen_NxQxW, grid, self.config)
     return room_NxL if i is None else jax.lax.dynamic_slice_in_dim(room_NxL, i, 1, axis=1)
 
-  def hints(self, region: Region, seen_NxQxW, grid: Grid, room_NxL, i=None):
-    """Logits of the echoes and of the room alone, to be added; 0 where there are none.
+  def hints(self, region: Region, seen_NxQxW, grid: Grid, i=None):
+    """Logits of the echoes alone, see `Hint`; 0 without echoes or decisions.
 
     For all patches, (N, L, V); or for patch `i` alone, (N, 1, V).
     """
-    hint = 0.0
-    if self.hint is not None:
-      there_MxPxT = region.there_NxExPxT.reshape(-1, *region.size)
-      there_NxExLxpxt = grid.split(there_MxPxT).reshape(
-        -1, self.config.num_echoes, len(grid), *grid.patch
+    if self.hint is None:
+      return 0.0
+    there_MxPxT = region.there_NxExPxT.reshape(-1, *region.size)
+    there_NxExLxpxt = grid.split(there_MxPxT).reshape(
+      -1, self.config.num_echoes, len(grid), *grid.patch
+    )
+    below_NxExLx3 = notes_below(region, grid, seen_NxQxW, self.config)
+    if i is not None:
+      there_NxExLxpxt, below_NxExLx3 = (
+        jax.lax.dynamic_slice_in_dim(x, i, 1, axis=2) for x in (there_NxExLxpxt, below_NxExLx3)
       )
-      below_NxExLx3 = notes_below(region, grid, seen_NxQxW, self.config)
-      if i is not None:
-        there_NxExLxpxt, below_NxExLx3 = (
-          jax.lax.dynamic_slice_in_dim(x, i, 1, axis=2) for x in (there_NxExLxpxt, below_NxExLx3)
-        )
-      hint += self.hint(region.memory, there_NxExLxpxt, below_NxExLx3)
-    if room_NxL is not None and self.decides:
-      col_A = jnp.asarray(grid.col_L) if i is None else jnp.asarray(grid.col_L)[i, None]
-      step_NxA = (region.col_N[:, None] + col_A * grid.patch[1]) % self.config.levels[0].patch[1]
-      hint += self.room.logits(room_NxL, step_NxA)
-    return hint
+    return self.hint(region.memory, there_NxExLxpxt, below_NxExLx3)
+
+  def room_hints(self, region: Region, room_NxL, grid: Grid, i=None):
+    """Logits of the room alone, in the same shapes; 0 without densities or decisions."""
+    if room_NxL is None or not self.decides:
+      return 0.0
+    col_A = jnp.asarray(grid.col_L) if i is None else jnp.asarray(grid.col_L)[i, None]
+    step_NxA = (region.col_N[:, None] + col_A * grid.patch[1]) % self.config.levels[0].patch[1]
+    return self.room.logits(room_NxL, step_NxA)
 
   def content(self, region: Region, seen_NxQxW, grid: Grid):
     """Patches and halo strips as vectors, at the positions that may see them: (N, L, D)."""
