@@ -4,10 +4,27 @@ Where a block has many cells, `row`, a dense layer shared by its rows, narrows e
 None where it has few.
 """
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.patches import Grid
+from fractaljax.music.codec import NUM_FEATURES
+
+ROW_CHANNELS = 16
+
+
+def features(tokens_x, config: ModelConfig):
+  """What a level reads of each token, (..., 5)."""
+  return jnp.asarray(config.codec.features(), config.dtype)[tokens_x]
+
+
+def row_dense(num_steps: int, config: ModelConfig) -> nn.Dense | None:
+  """The dense layer `row` of a block with rows of so many steps."""
+  if num_steps * NUM_FEATURES <= ROW_CHANNELS:
+    return None
+  return nn.Dense(ROW_CHANNELS, use_bias=False, dtype=config.dtype)
 
 
 def joined(cells_xRxSxF, row):

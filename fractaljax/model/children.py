@@ -10,7 +10,7 @@ from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
 from fractaljax.model.patches import Grid
-from fractaljax.model.region import Region
+from fractaljax.model.region import Region, steps_of_bar
 from fractaljax.model.trust import as_said, count_below, count_so_far, trust
 
 
@@ -89,13 +89,13 @@ def _memory(
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if config.repeats:
     trust_CxE = as_said(trust_CxE, len(config.echoes), repeat_C, parent_CxE)
-  if p == codec.num_pitches:
-    num_steps_C = (region.col_N[n_C] + col_C) % config.levels[0].patch[1]
-    so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
-  elif parent is not None:
-    so_far_CxEx3 = parent.so_far_NxEx3[n_C]
-  else:
+  if parent is None:  # the bars themselves, of which nothing has been yet
     so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
+  elif p == codec.num_pitches:
+    num_steps_C = steps_of_bar(region, grid, config).reshape(-1)[flat_C]
+    so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
+  else:
+    so_far_CxEx3 = parent.so_far_NxEx3[n_C]
   below_NxExLx3 = notes_below(region, grid, seen_NxQxW, config)
   below_CxEx3 = below_NxExLx3[n_C, :, flat_C % len(grid)]
   return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx3, below_CxEx3, past_CxPxB)

@@ -19,10 +19,10 @@ from flax.linen.initializers import zeros
 from fractaljax.model import density, trunk
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
-from fractaljax.model.region import Region, in_phrases
+from fractaljax.model.region import Region
 from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_repeats
 from fractaljax.model.rope import rope_table
-from fractaljax.music import attributes
+from fractaljax.model.song import SongEmbed
 
 
 class Form(nn.Module):
@@ -36,22 +36,14 @@ class Form(nn.Module):
   def setup(self):
     config, level = self.config, self.config.levels[0]
     self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
-    self.lag = nn.Embed(config.repeats + 1, level.width)
-    self.eighths = nn.Embed(EIGHTHS[-1] + 1, level.width)
-    self.density = None
+    self.form = FormEmbed(config, level.width)
+    self.song = SongEmbed(config, level.width)
     if config.densities:
       num_bins = density.num_bins(config)
-      self.density = nn.Embed(num_bins, level.width)
       self.how_dense = nn.Dense(num_bins, dtype=jnp.float32, kernel_init=zeros)
       # By how much comes again: the densities of the bar that is repeated, and of this one. First,
       # where none is repeated, of the bar before and of this one.
       self.kept = self.param('kept', zeros, (len(EIGHTHS) + 1, num_bins, num_bins))
-    self.bar = nn.Embed(config.phrase_bars, level.width)
-    self.phrase = nn.Embed(config.num_phrases, level.width)
-    self.attributes = [
-      nn.Embed(attributes.num_ids(name), level.width, embedding_init=zeros)
-      for name in config.attributes
-    ]
     reach = config.span // level.patch[1]
     self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
     # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
@@ -78,21 +70,15 @@ class Form(nn.Module):
 
   def content(self, region: Region):
     """The form of the bar before, place and attributes as vectors, (N, L, D)."""
-    config, repeat_NxL = self.config, region.repeat_NxL
-    form_NxLxD = self.lag(lag_of(repeat_NxL)) + self.eighths(eighths_of(repeat_NxL))
-    if self.density is not None:
-      form_NxLxD += self.density(region.density_NxL)
-    x_NxLxD = after(form_NxLxD).at[:, 0].set(self.start)
-    bar_NxL, phrase_NxL = in_phrases(region.bar_NxT[:, :: config.levels[0].patch[1]], config)
-    x_NxLxD += self.bar(bar_NxL) + self.phrase(phrase_NxL)
-    for a, embed in enumerate(self.attributes):
-      x_NxLxD += embed(region.attributes_NxA[:, None, a])
-    return x_NxLxD.astype(config.dtype)
+    x_NxLxD = after(self.form(region)).at[:, 0].set(self.start)
+    bar_NxL = region.bar_NxT[:, :: self.config.levels[0].patch[1]]
+    x_NxLxD += self.song(bar_NxL, region.attributes_NxA)
+    return x_NxLxD.astype(self.config.dtype)
 
   def logits(self, y_NxAxD, region: Region, bar_A):
     """Of the bars `bar_A`; of the form in `region` only what is before each is read."""
     logits_NxAxR = self.repeat_logits(y_NxAxD, after(lag_of(region.repeat_NxL))[:, bar_A], bar_A)
-    if self.density is None:
+    if not self.config.densities:
       return logits_NxAxR
     logp_NxAxRxB = jax.nn.log_softmax(self.density_logits(y_NxAxD, region.density_NxL, bar_A))
     logits_NxAxRxB = logits_NxAxR[..., None] + logp_NxAxRxB
@@ -130,6 +116,28 @@ class Form(nn.Module):
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""
     return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_repeats(self.config.repeats)))
+
+
+class FormEmbed(nn.Module):
+  """The forms of the bars of whole rolls as vectors."""
+
+  config: ModelConfig
+  width: int
+  init: nn.initializers.Initializer = nn.linear.default_embed_init
+
+  @nn.compact
+  def __call__(self, region: Region):
+    """Embeddings of repeat and density, (N, L, D)."""
+    parts = [
+      ('lag', self.config.repeats + 1, lag_of(region.repeat_NxL)),
+      ('eighths', EIGHTHS[-1] + 1, eighths_of(region.repeat_NxL)),
+    ]
+    if self.config.densities:
+      parts.append(('density', density.num_bins(self.config), region.density_NxL))
+    return sum(
+      nn.Embed(num, self.width, embedding_init=self.init, name=name)(id_NxL)
+      for name, num, id_NxL in parts
+    )
 
 
 def num_ids(config: ModelConfig) -> int:

@@ -114,10 +114,10 @@ def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
   )
 
 
-def in_phrases(bar_x, config: ModelConfig):
-  """Of bars of a song: which of its phrase each is, and which phrase that is, the last for more."""
-  phrase_x = jnp.minimum(bar_x // config.phrase_bars, config.num_phrases - 1)
-  return bar_x % config.phrase_bars, phrase_x
+def steps_of_bar(region: Region, grid: Grid, config: ModelConfig):
+  """The step of the first level's patch, the bar, with which each patch begins, (N, L)."""
+  step_NxL = region.col_N[:, None] + jnp.asarray(grid.col_L) * grid.patch[1]
+  return step_NxL % config.levels[0].patch[1]
 
 
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:

@@ -100,6 +100,6 @@ def test_safetensors_has_the_names_of_the_modules(run, tmp_path):
   exported(run, tmp_path / 'out', 'safetensors')
   names = load_file(tmp_path / 'out' / weights.SAFETENSORS)
   inner = 'splits_1.trunk.block_0.attention.qkv.kernel'
-  assert {'splits_0.start', inner, 'splits_2.out.bias'} <= set(names)
+  assert {'splits_0.content.start', inner, 'splits_2.out.bias'} <= set(names)
   variables = open_on(run).params['params']
   np.testing.assert_array_equal(names['splits_2.out.bias'], variables['splits_2']['out']['bias'])

@@ -55,7 +55,7 @@ def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(gene
   region = whole_roll(models.as_crop(tokens_NxPxT, config.halo, config.codec), config)
   densities_NxL, rng = np.asarray(region.density_NxL), np.random.default_rng(1)
   bar_C = [(n, bar) for n in range(5) for bar in range(4)]
-  seen_CxPxT = None
+  is_note_NxPxT, is_seen_CxPxT = np.asarray(config.codec.is_note(tokens_NxPxT)), None
   for index, level in enumerate(config.levels[:-1]):
     grid = make_grid(region.size, level.patch, level.scan)
     seen_NxQxW = region.canvas_NxQxW
@@ -63,7 +63,7 @@ def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(gene
       hidden_NxL = rng.random((region.row_N.shape[0], len(grid))) < 0.5
       seen_NxQxW = hide(region, grid, hidden_NxL, config.codec)
     if index == 1:
-      seen_CxPxT = np.asarray(region.inner(seen_NxQxW))
+      is_seen_CxPxT = np.asarray(config.codec.is_note(region.inner(seen_NxQxW)))
     flat_C = np.arange(region.row_N.shape[0] * len(grid))
     parent_C = flat_C // len(grid)
     if index:
@@ -71,14 +71,14 @@ def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(gene
     cond_CxD = np.zeros((len(flat_C), 1))
     region = children(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
     assert region.density_NxL[:, 0].tolist() == [densities_NxL[each] for each in bar_C]
+    count_C, row_C, col_C = map(np.asarray, (region.count_N, region.row_N, region.col_N))
     for c, (n, bar) in enumerate(bar_C):
       if not index:
-        assert region.count_N[c] == 0
+        assert count_C[c] == 0
         continue
-      row, step = int(region.row_N[c]), int(region.col_N[c]) - 4 * bar
-      before_PxT = seen_CxPxT[4 * n + bar][:, :step]
-      beside_P = tokens_NxPxT[n, :row, 4 * bar + step]
-      assert region.count_N[c] == num_notes(config, before_PxT) + num_notes(config, beside_P)
+      row, step = row_C[c], col_C[c] - 4 * bar
+      before = is_seen_CxPxT[4 * n + bar][:, :step].sum()
+      assert count_C[c] == before + is_note_NxPxT[n, :row, 4 * bar + step].sum()
 
 
 def test_the_room_is_of_the_density_and_the_notes_until_the_last_edge():
@@ -174,7 +174,7 @@ def test_the_first_level_hears_the_densities_of_its_patches():
   def gradient(params):
     return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
 
-  changes_DxC = gradient(params)['params']['splits_0']['density']['embedding']
+  changes_DxC = gradient(params)['params']['splits_0']['place']['form']['density']['embedding']
   np.testing.assert_array_equal(np.flatnonzero(np.any(changes_DxC, axis=1)), [1, 3])
 
 

@@ -94,3 +94,29 @@ def test_cells_are_hidden_in_training_and_never_in_scoring():
   assert np.all(run(0, 0) != run(0, 1)) and np.all(run(0, 0) != plain(0, 0))
   score, plain = nats_by_level(hiding, False), nats_by_level(models.tiny(), False)
   np.testing.assert_array_equal(score(0, 0), plain(0, 0))
+
+
+def test_what_is_counted_stays_whole_in_training():
+  config = models.tiny(
+    ((2, 2), (2, 1), (1, 1)), codec='onset', halo=2, chord_pitches=1, repeats=1, densities=(1, 2)
+  )
+  params = models.random_params(config)
+  crop = models.as_crop(np.ones((3, 2, 4), np.int32), config.halo, config.codec)
+
+  def counted(hide):
+    """Vectors and logits of each level by what is counted."""
+    _, state = Fractal(dataclasses.replace(config, hide=hide)).apply(
+      params,
+      crop,
+      True,
+      rngs={'mask': jax.random.key(0), 'dropout': jax.random.key(0)},
+      capture_intermediates=lambda _, method: method == 'counted',
+      mutable=['intermediates'],
+    )
+    return [state['intermediates'][f'splits_{i}']['counted'][0] for i in range(3)]
+
+  hidden, plain = counted(0.9), counted(0.0)
+  assert all(np.ptp(x) > 0 for level in plain[1:] for x in level)
+  for level, wanted in zip(hidden, plain, strict=True):
+    for x, wanted_x in zip(level, wanted, strict=True):
+      np.testing.assert_array_equal(x, wanted_x)

@@ -148,7 +148,8 @@ def place_and_hints(config, index, region):
 
   def both(model, index, region):
     split = model.splits[index]
-    return model.place(index, region), split.hints(region, region.canvas_NxQxW, split.grid(region))
+    _, hint_NxLxV = split.counted(region, region.canvas_NxQxW, split.grid(region))
+    return model.place(index, region), hint_NxLxV
 
   run = models.quick_jit(functools.partial(model.apply, method=both), static_argnums=1)
   return run(models.random_params(config), index, region)

@@ -1,5 +1,6 @@
 """Attributes are decided before the roll, and every level hears them."""
 
+import functools
 import itertools
 
 import jax
@@ -40,9 +41,13 @@ def roll_of(config, ids_BxA, rolls_RxPxT=None):
 def nats_of(model, crop, train=False):
   """Nats of each level, together for the whole batch."""
   config, params = model
+  return np.array([loss.nats for loss in losses_of(config, train)(params, crop)])
+
+
+@functools.cache
+def losses_of(config, train):
   rngs = {name: jax.random.key(1) for name in ('mask', 'dropout')}
-  apply = models.quick_jit(lambda p, c: Fractal(config).apply(p, c, train, rngs=rngs))
-  return np.array([loss.nats for loss in apply(params, crop)])
+  return models.quick_jit(lambda p, c: Fractal(config).apply(p, c, train, rngs=rngs))
 
 
 def test_rolls_and_attributes_together_sum_to_one():

@@ -9,8 +9,8 @@ import pytest
 
 import models
 from fractaljax.errors import UserError
-from fractaljax.model import density, repeat
-from fractaljax.model.form import form_of, num_ids
+from fractaljax.model import repeat
+from fractaljax.model.form import form_of, num_ids, parts_of
 from fractaljax.model.fractal import Fractal
 from fractaljax.sampling import form
 from fractaljax.sampling.decision import Decoder
@@ -161,7 +161,7 @@ def test_a_bar_is_at_least_as_dense_as_the_notes_that_are_known():
   tokens_NxPxT[:, :, 2] = 1  # both notes of a step of the second bar
   crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
   id_NxL = np.asarray(models.quick_jit(functools.partial(decided, config, params))(crop)[0])
-  density_NxL = id_NxL % density.num_bins(config)
+  _, density_NxL = parts_of(id_NxL, config)
   for bar, possible in ((0, range(5)), (1, range(2, 5)), (2, range(5))):
     assert set(density_NxL[:, bar]) == set(possible)
 

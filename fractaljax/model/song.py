@@ -1,0 +1,33 @@
+"""What is known of a song from its beginning, as vectors: where in it one is, what it is like."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.linen.initializers import zeros
+
+from fractaljax.model.config import ModelConfig
+from fractaljax.music.attributes import num_ids
+
+
+class SongEmbed(nn.Module):
+  """Embeddings of the bar in its phrase, of the phrase and of the song's attributes."""
+
+  config: ModelConfig
+  width: int
+
+  def setup(self):
+    config = self.config
+    self.bar = nn.Embed(config.phrase_bars, self.width)
+    self.phrase = nn.Embed(config.num_phrases, self.width)
+    self.attributes = [
+      nn.Embed(num_ids(name), self.width, embedding_init=zeros) for name in config.attributes
+    ]
+
+  def __call__(self, bar_NxC, attributes_NxA):
+    """Vectors (N, C, D) at bars, by their index in the song, of songs with these attributes."""
+    config = self.config
+    # Any later phrase is as the last of those that are told apart.
+    phrase_NxC = jnp.minimum(bar_NxC // config.phrase_bars, config.num_phrases - 1)
+    x_NxCxD = self.bar(bar_NxC % config.phrase_bars) + self.phrase(phrase_NxC)
+    for a, embed in enumerate(self.attributes):
+      x_NxCxD += embed(attributes_NxA[:, None, a])
+    return x_NxCxD
