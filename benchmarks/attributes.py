@@ -20,7 +20,7 @@ from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.music.attributes import attribute_ids
-from fractaljax.music.excerpt import excerpts
+from fractaljax.music.excerpt import beginnings
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.training.trained import Trained, load
@@ -47,11 +47,11 @@ def main(_):
   trained.model.config.check_steps(_STEPS.value, '--steps')
   songs = list(read_songs(setting.DATA.value, 'valid', trained.config.data.in_c))
   samples = draw_like(trained, np.stack([attribute_ids(s, names) for s in songs]), _STEPS.value)
-  beginnings = [excerpts([song], _STEPS.value)[0] for song in songs]
+  first = beginnings(songs, _STEPS.value)
   setting.report(
     benchmark='attributes', step=trained.step, steps=_STEPS.value, songs=len(songs),
     **{
-      name: [obedience(name, songs, found) for found in (samples, beginnings)]
+      name: [obedience(name, songs, found) for found in (samples, first)]
       for name in names
       if name != 'tempo'  # which notes do not tell
     },

@@ -28,7 +28,7 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import lag_of, of_rolls
-from fractaljax.music.excerpt import excerpts
+from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.decision import Decoder
@@ -73,11 +73,10 @@ def main(_):
   noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
   said_NxL, dense_NxL = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
   said_NxL = np.asarray(said_NxL)
-  beginnings = [excerpts([song], num_steps)[0] for song in reference.train]
   rolls = {
     'found': drawn.tokens_BxPxT,
     'songs': rolls_of(excerpts(reference.songs, num_steps), num_steps, config),
-    'beginnings': rolls_of(beginnings, num_steps, config),
+    'beginnings': rolls_of(beginnings(reference.train, num_steps), num_steps, config),
   }
   found = {name: np.asarray(of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}

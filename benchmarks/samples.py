@@ -1,10 +1,10 @@
 """Samples of a trained model beside the songs it has not seen: the same figures for both.
 
-The samples are drawn at temperature 1 with nothing known, and so are beginnings; the songs are cut
-into excerpts of the same length, from anywhere. `ceiling` is what excerpts of training songs reach
-in the place of the samples. Notes a second count samples at 120 quarters a minute, as `sample`
-writes them. `by_quarter` has the means of [samples, songs] in each quarter of their length: whether
-samples drift.
+The samples are drawn at temperature 1 with nothing known; the songs are cut into excerpts of the
+same length, from anywhere. `ceiling` is what excerpts of training songs reach in the place of the
+samples. Samples are beginnings, and a second table has them beside those of the songs. Notes a
+second count samples at 120 quarters a minute, as `sample` writes them. `by_quarter` has the means
+in each quarter of [samples, songs, beginnings of the training songs]: whether samples drift.
 
 python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -19,7 +19,7 @@ from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.mesh import data_parallel
 from fractaljax.music.comparison import compare
-from fractaljax.music.excerpt import excerpts
+from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.metrics import FIGURES, mean, values_of
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
@@ -56,12 +56,16 @@ def main(_):
     _NUM.value, _BATCH_SIZE.value, _SEED.value, placement,
   )  # fmt: skip
   samples = [Song(config.codec.decode(x), _STEPS.value) for x in drawn.tokens_BxPxT]
-  comparison = compare(samples, reference.songs, reference.train, _STEPS.value)
-  print(comparison.table())
+  comparison, first = (
+    compare(samples, reference.songs, reference.train, _STEPS.value, cut)
+    for cut in (excerpts, beginnings)
+  )
+  started = beginnings(reference.train or reference.songs, _STEPS.value)
+  print(comparison.table(), first.table(), sep='\n\n')
   setting.report(
     benchmark='samples', step=trained.step, steps=_STEPS.value, seconds=drawn.seconds,
-    by_quarter=[by_quarter(samples, _STEPS.value), by_quarter(reference.songs, _STEPS.value)],
-    **comparison.summary(),
+    by_quarter=[by_quarter(songs, _STEPS.value) for songs in (samples, reference.songs, started)],
+    **comparison.summary(), beginnings=first.summary(),
   )  # fmt: skip
 
 

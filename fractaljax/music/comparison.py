@@ -1,7 +1,7 @@
 """Samples beside songs: every figure of both, and how much their distributions overlap."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from fractaljax.music.excerpt import excerpts, spread
@@ -71,7 +71,11 @@ class Comparison(NamedTuple):
 
 
 def compare(
-  samples: Sequence[Song], songs: Sequence[Song], train: Sequence[Song] | None, num_steps: int
+  samples: Sequence[Song],
+  songs: Sequence[Song],
+  train: Sequence[Song] | None,
+  num_steps: int,
+  cut: Callable[[Sequence[Song], int], list[Song]] = excerpts,
 ) -> Comparison:
   """Compares samples with excerpts of songs that are as long.
 
@@ -83,9 +87,10 @@ def compare(
     songs: held-out songs.
     train: training songs, or None: no ceiling and no copied bars.
     num_steps: length of an excerpt, in 16ths.
+    cut: which excerpts of the songs: all of them, or their `beginnings`.
   """
-  samples, held_out = excerpts(samples, num_steps), excerpts(songs, num_steps)
-  seen = None if train is None else spread(excerpts(train, num_steps), len(samples))
+  samples, held_out = excerpts(samples, num_steps), cut(songs, num_steps)
+  seen = None if train is None else spread(cut(train, num_steps), len(samples))
   rows = [_row(name, figure, samples, held_out, seen) for name, figure in FIGURES.items()]
   if train is not None:
     figure = Figure(functools.partial(copied_bars, names=all_bar_names(train)))

@@ -1,7 +1,7 @@
 """Excerpts: pieces of songs, as long as the samples that are set beside them."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,24 @@ def excerpts(songs: Iterable[Song], num_steps: int) -> list[Song]:
   return [piece for song in songs for piece in _pieces(song, num_steps)]
 
 
+def beginnings(songs: Iterable[Song], num_steps: int) -> list[Song]:
+  """The first excerpt of each song: like samples, it begins where the song does."""
+  return [next(_pieces(song, num_steps)) for song in songs]
+
+
 def spread(songs: Sequence[Any], at_most: int) -> list[Any]:
   """`at_most` of the songs (or pieces of them), or all, taken evenly from first to last."""
   numbers = np.unique(np.linspace(0, len(songs), at_most, endpoint=False).astype(int))
   return [songs[int(i)] for i in numbers[: len(songs)]]
 
 
-def _pieces(song: Song, num_steps: int) -> list[Song]:
+def _pieces(song: Song, num_steps: int) -> Iterator[Song]:
   if song.num_steps <= num_steps:
-    return [song]
+    yield song
+    return
   every = -(-num_steps // song.steps_per_bar) * song.steps_per_bar
-  return [
-    _piece(song, start, num_steps) for start in range(0, song.num_steps - num_steps + 1, every)
-  ]
+  for start in range(0, song.num_steps - num_steps + 1, every):
+    yield _piece(song, start, num_steps)
 
 
 def _piece(song: Song, start: int, num_steps: int) -> Song:

@@ -5,6 +5,7 @@ import pytest
 
 from fractaljax.music import corpus
 from fractaljax.music.comparison import compare
+from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.metrics import FIGURES
 from fractaljax.music.notes import Song
 
@@ -35,6 +36,19 @@ def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
   ]
   # One excerpt is of the first song; all of them are mostly of those an octave higher.
   assert pitch[0].ceiling > pitch[1].ceiling + 0.1
+
+
+def test_songs_can_be_represented_by_their_beginnings(songs):
+  # An octave higher after the first four bars.
+  shift_N = [12 * (song.notes_Nx4[:, :1] >= STEPS) * [0, 0, 1, 0] for song in songs]
+  risen = [
+    Song(song.notes_Nx4 + shift, song.num_steps) for song, shift in zip(songs, shift_N, strict=True)
+  ]
+  pitch, first = (
+    next(row for row in compare(songs, risen, risen, STEPS, cut).rows if row.name == 'pitch_mean')
+    for cut in (excerpts, beginnings)
+  )
+  assert first.songs < pitch.songs - 3
 
 
 def test_silence_beside_songs_and_no_training_songs(songs):

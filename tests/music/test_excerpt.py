@@ -1,7 +1,7 @@
 import numpy as np
 
 from fractaljax.music import corpus
-from fractaljax.music.excerpt import excerpts, spread
+from fractaljax.music.excerpt import beginnings, excerpts, spread
 from fractaljax.music.notes import DURATION, ONSET, Song
 
 
@@ -39,3 +39,11 @@ def test_songs_are_taken_evenly():
   assert spread('abcdef', 3) == ['a', 'c', 'e']
   assert spread('ab', 5) == ['a', 'b']
   assert spread([], 5) == []
+
+
+def test_a_beginning_is_the_first_excerpt_of_its_song():
+  songs = [corpus.song(3, 0, num_bars=20), Song(np.array([[0, 1, 60, 80]]), 48)]
+  first = beginnings(songs, 64)
+  assert [piece.num_steps for piece in first] == [64, 48]
+  np.testing.assert_array_equal(first[0].notes_Nx4, excerpts(songs, 64)[0].notes_Nx4)
+  assert first[1] is songs[1]
