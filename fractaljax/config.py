@@ -72,7 +72,7 @@ def _base_model() -> ConfigDict:
   model.matches = 0  # echoes of what followed the halos most like a patch's own
   model.repeats = 0  # first patches back, at most, that a patch may be said to repeat
   model.densities = ()  # notes of a first patch from which on it counts as denser, as 1, 9, 17
-  model.hide = 0.0  # share of the cells that a level reads, in training
+  model.hide = 0.0  # share of the cells that training hides from the levels
   model.head_width = 64
   model.head_depth = 1
   model.qk_norm = True

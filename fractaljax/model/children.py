@@ -79,7 +79,7 @@ def _memory(
   region: Region, grid: Grid, seen_NxQxW, before_CxPxH, flat_C, config: ModelConfig
 ) -> Memory:
   """The memory of patches, whose own pitches were `before_CxPxH` just before them."""
-  p, parent, codec = grid.patch[0], region.memory, config.codec
+  parent, codec = region.memory, config.codec
   n_C, _, col_C = corners_C = grid.corners(flat_C)
   repeat_C = None
   if region.repeat_NxL is not None:
@@ -89,9 +89,9 @@ def _memory(
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if config.repeats:
     trust_CxE = as_said(trust_CxE, len(config.echoes), repeat_C, parent_CxE)
-  if parent is None:  # the bars themselves, of which nothing has been yet
+  if parent is None:  # first patches, of which nothing has been yet
     so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
-  elif p == codec.num_pitches:
+  elif config.is_whole(grid.patch):
     num_steps_C = steps_of_bar(region, grid, config).reshape(-1)[flat_C]
     so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
   else:
@@ -121,7 +121,7 @@ def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config:
   past_CxPxB = None
   if past_NxPxB is not None:
     blocks += matches(known_NxPxW, past_NxPxB, region.col_N, corners_C, grid.patch, config)
-    if t > 1 and p == config.codec.num_pitches:
+    if t > 1 and config.is_whole(grid.patch):
       size = (p, past_NxPxB.shape[2] - region.size[1] + t)
       past_CxPxB = patches.cut(past_NxPxB, *corners_C, size)
   return jnp.stack(blocks, axis=1), past_CxPxB

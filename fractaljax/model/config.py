@@ -137,6 +137,10 @@ class ModelConfig:
     is_causal = all(level.causal for level in self.levels)
     return is_causal and not self.repeats and not self.attributes
 
+  def is_whole(self, patch: tuple[int, int]) -> bool:
+    """Whether a patch spans all pitches, and there are none around it."""
+    return patch[0] == self.codec.num_pitches
+
   def check_steps(self, num_steps: int, name: str):
     """Raises UserError unless the first patch divides `num_steps`, called `name` in the message."""
     step = self.levels[0].patch[1]

@@ -35,19 +35,15 @@ class Content(nn.Module):
       self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
 
   @property
-  def is_whole(self) -> bool:
-    """Whether a patch spans all pitches, and there are none around it."""
-    return self.level.patch[0] == self.config.codec.num_pitches
-
-  @property
   def margin(self) -> int:
     """Pitches above and below a patch that its halo takes in."""
-    return 0 if self.is_whole else self.config.halo_pitches
+    return 0 if self.config.is_whole(self.level.patch) else self.config.halo_pitches
 
   @property
   def num_below(self) -> int:
     """Pitches below a patch, at its own time, that it sees."""
-    return self.config.chord_pitches if self.level.upwards and not self.is_whole else 0
+    is_above_others = self.level.upwards and not self.config.is_whole(self.level.patch)
+    return self.config.chord_pitches if is_above_others else 0
 
   def __call__(self, region: Region, seen_NxQxW, grid: Grid):
     """Of all patches, at the positions that may see it, (N, L, D)."""

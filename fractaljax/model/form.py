@@ -36,7 +36,7 @@ class Form(nn.Module):
   def setup(self):
     config, level = self.config, self.config.levels[0]
     self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
-    self.form = FormEmbed(config, level.width)
+    self.embed = FormEmbed(config, level.width, nn.Embed.embedding_init)
     self.song = SongEmbed(config, level.width)
     if config.densities:
       num_bins = density.num_bins(config)
@@ -52,13 +52,13 @@ class Form(nn.Module):
 
   def __call__(self, region: Region, train: bool):
     """Logits for all bars of whole rolls."""
-    x_NxLxD = self.content(region)
+    x_NxLxD = self.inputs(region)
     y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(x_NxLxD.shape[1]), train=train)
     return self.logits(y_NxLxD, region, np.arange(x_NxLxD.shape[1]))
 
   def step(self, region: Region, cache, i):
     """Logits for bar `i` alone, (N, 1, K): the same as `__call__` gives there; and the cache."""
-    x_NxLxD = self.content(region)
+    x_NxLxD = self.inputs(region)
     rope = self.rope(x_NxLxD.shape[1]).at(i)
     x_Nx1xD = jax.lax.dynamic_slice_in_dim(x_NxLxD, i, 1, axis=1)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, rope, cache, i)
@@ -68,11 +68,10 @@ class Form(nn.Module):
     level = self.config.levels[0]
     return rope_table(np.zeros(num_bars, int), np.arange(num_bars), level.width // level.heads)
 
-  def content(self, region: Region):
+  def inputs(self, region: Region):
     """The form of the bar before, place and attributes as vectors, (N, L, D)."""
-    x_NxLxD = after(self.form(region)).at[:, 0].set(self.start)
-    bar_NxL = region.bar_NxT[:, :: self.config.levels[0].patch[1]]
-    x_NxLxD += self.song(bar_NxL, region.attributes_NxA)
+    x_NxLxD = after(self.embed(region)).at[:, 0].set(self.start)
+    x_NxLxD += self.song(region, self.config.levels[0].patch[1])
     return x_NxLxD.astype(self.config.dtype)
 
   def logits(self, y_NxAxD, region: Region, bar_A):
@@ -123,7 +122,7 @@ class FormEmbed(nn.Module):
 
   config: ModelConfig
   width: int
-  init: nn.initializers.Initializer = nn.linear.default_embed_init
+  embedding_init: nn.initializers.Initializer
 
   @nn.compact
   def __call__(self, region: Region):
@@ -135,7 +134,7 @@ class FormEmbed(nn.Module):
     if self.config.densities:
       parts.append(('density', density.num_bins(self.config), region.density_NxL))
     return sum(
-      nn.Embed(num, self.width, embedding_init=self.init, name=name)(id_NxL)
+      nn.Embed(num, self.width, embedding_init=self.embedding_init, name=name)(id_NxL)
       for name, num, id_NxL in parts
     )
 

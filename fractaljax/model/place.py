@@ -46,9 +46,8 @@ class Place(nn.Module):
     """Of all patches in scan order, (N, L, D)."""
     p, t = grid.patch
     row_NxR = region.row_N[:, None] // p + jnp.arange(grid.rows)
-    time_NxCxD = self.phase(region.phase_NxT[:, ::t])
-    time_NxCxD += self.song(region.bar_NxT[:, ::t], region.attributes_NxA)
-    if self.form is not None:
+    time_NxCxD = self.phase(region.phase_NxT[:, ::t]) + self.song(region, t)
+    if self.form is not None:  # one for each patch, since these are of all pitches then
       time_NxCxD += self.form(region)
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
@@ -62,8 +61,7 @@ class Place(nn.Module):
 
   def _echoes(self, region: Region, grid: Grid):
     """What was at each patch so many steps before, and just around: (N, rows, cols, E S)."""
-    (p, t), is_whole = grid.patch, grid.patch[0] == self.config.codec.num_pitches
-    margin = 0 if is_whole else ECHO_PITCHES
+    (p, t), margin = grid.patch, 0 if self.config.is_whole(grid.patch) else ECHO_PITCHES
     first, size = ECHO_PITCHES - margin, (p + 2 * margin, t + 2 * ECHO_STEPS)
     begin = steps_before(region.halo) - ECHO_STEPS
     each_ExNxRxCxS = [

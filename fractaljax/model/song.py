@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.music.attributes import num_ids
+from fractaljax.model.region import Region
+from fractaljax.music import attributes
 
 
 class SongEmbed(nn.Module):
@@ -19,15 +20,16 @@ class SongEmbed(nn.Module):
     self.bar = nn.Embed(config.phrase_bars, self.width)
     self.phrase = nn.Embed(config.num_phrases, self.width)
     self.attributes = [
-      nn.Embed(num_ids(name), self.width, embedding_init=zeros) for name in config.attributes
+      nn.Embed(attributes.num_ids(name), self.width, embedding_init=zeros)
+      for name in config.attributes
     ]
 
-  def __call__(self, bar_NxC, attributes_NxA):
-    """Vectors (N, C, D) at bars, by their index in the song, of songs with these attributes."""
-    config = self.config
+  def __call__(self, region: Region, every: int):
+    """Vectors at every so many steps of regions, (N, C, D)."""
+    config, bar_NxC = self.config, region.bar_NxT[:, ::every]
     # Any later phrase is as the last of those that are told apart.
     phrase_NxC = jnp.minimum(bar_NxC // config.phrase_bars, config.num_phrases - 1)
     x_NxCxD = self.bar(bar_NxC % config.phrase_bars) + self.phrase(phrase_NxC)
     for a, embed in enumerate(self.attributes):
-      x_NxCxD += embed(attributes_NxA[:, None, a])
+      x_NxCxD += embed(region.attributes_NxA[:, None, a])
     return x_NxCxD

@@ -104,7 +104,7 @@ class Split(nn.Module):
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
     room_Nx1xD, hint_Nx1xV = self.counted(region, region.canvas_NxQxW, grid, i)
-    x_Nx1xD = at(place_NxLxD, i, axis=1) + room_Nx1xD
+    x_Nx1xD = one_or_all(place_NxLxD, i, axis=1) + room_Nx1xD
     x_Nx1xD += self.content.step(region.canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
     return y_Nx1xD, self.logits(y_Nx1xD, hint_Nx1xV), cache
@@ -121,14 +121,14 @@ class Split(nn.Module):
     """
     room_NxAxD = hint_NxAxV = 0.0
     if self.room is not None:
-      room_NxA = at(room.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
+      room_NxA = one_or_all(room.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
       room_NxAxD = self.room(room_NxA)
       if self.decides:
-        step_NxA = at(steps_of_bar(region, grid, self.config), i, axis=1)
+        step_NxA = one_or_all(steps_of_bar(region, grid, self.config), i, axis=1)
         hint_NxAxV += self.room.logits(room_NxA, step_NxA)
     if self.hint is not None:
-      there_NxExAxpxt = at(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
-      below_NxExAx3 = at(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
+      there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
+      below_NxExAx3 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
       hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx3)
     return room_NxAxD, hint_NxAxV
 
@@ -150,7 +150,7 @@ class Split(nn.Module):
     return y_NxLxD if self.level.causal else grid.neighbours(y_NxLxD)
 
 
-def at(x, i, axis: int):
+def one_or_all(x, i, axis: int):
   """Entry `i` alone along an axis, which is kept; everything without `i`."""
   return x if i is None else jax.lax.dynamic_slice_in_dim(x, i, 1, axis)
 

@@ -11,6 +11,7 @@ import pytest
 import fractaljax
 from fractaljax.errors import UserError
 from fractaljax.exporting import program
+from fractaljax.exporting.description import VERSION
 from fractaljax.exporting.writing import Wish, export
 
 KINDS = ('orbax', 'safetensors')
@@ -71,10 +72,10 @@ def test_a_description_that_is_damaged_or_missing_is_named(copy, text):
 
 
 def test_an_export_of_another_version_is_named(copy):
-  change(copy / 'export.json', version=2)
+  change(copy / 'export.json', version=VERSION + 1)
   line = refusal(copy)
-  assert 'version 2' in line and 'version 1' in line
-  change(copy / 'export.json', version=1, format='something')
+  assert f'version {VERSION + 1}' in line and f'version {VERSION}' in line
+  change(copy / 'export.json', version=VERSION, format='something')
   assert 'something' in refusal(copy)
 
 
@@ -88,7 +89,7 @@ def test_a_parameter_that_does_not_fit_is_named(copy):
   assert 'splits_1.trunk.block_1' in (line := refusal(copy))
   assert 'missing' in line
   change(path, model=model | {'attributes': []})
-  assert 'no parameter form.attributes_0.' in refusal(copy)
+  assert 'no parameter form.song.attributes_0.' in refusal(copy)
 
 
 def test_what_is_at_the_output_stays_unless_it_is_an_export_to_overwrite(run, exports, tmp_path):

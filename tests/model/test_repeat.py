@@ -89,7 +89,7 @@ def model_of(name, **changes):
   return config, models.random_params(config, scale=0.3), num_steps
 
 
-CASES = [('steps', True, (1, 2)), ('steps', False, ()), ('bars', True, ()), ('bars', False, (1, 2))]
+CASES = [('bars', True, (1, 2)), ('bars', False, ()), ('steps', True, ()), ('steps', False, (1, 2))]
 
 
 @pytest.mark.parametrize(('name', 'gate', 'densities'), CASES)

@@ -144,10 +144,11 @@ def test_if_all_are_damaged_each_is_named_and_nothing_is_changed(workdir):
 
 
 def test_another_version_is_refused_and_not_passed_over(workdir, monkeypatch):
+  newer = manifest.VERSION + 1
   with monkeypatch.context() as patch:
-    patch.setattr(manifest, 'VERSION', manifest.VERSION + 1)
+    patch.setattr(manifest, 'VERSION', newer)
     saved(workdir, (3,)).close()
-  with pytest.raises(UserError, match=r'3 is a .*version 2.*version 1'):
+  with pytest.raises(UserError, match=f'3 is a .*version {newer}.*version {newer - 1}'):
     Checkpoints(str(workdir), tiny_config()).find()
 
 
