@@ -9,6 +9,7 @@ together: -log p(roll, attributes), which is more than -log p(roll) by what the 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from flax.linen.initializers import ones, zeros
 
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.hint import SCALE
@@ -19,7 +20,9 @@ from fractaljax.music.attributes import num_ids
 class Prior(nn.Module):
   """Logits of each attribute, (N, A, K), by the others that are known; id 0 is impossible.
 
-  A table for every pair of attributes, learned from zero. In training the order is random, so that
+  A table for every pair of attributes, learned from zero; and for each, by how many of the others
+  are known, a bias and how much what they say counts. So what is drawn first is as frequent as it
+  is. In training the order is random, so that
   any of them can be drawn when any others are given (Uria et al. 2014, "A Deep and Tractable
   Density Estimator").
   """
@@ -35,13 +38,19 @@ class Prior(nn.Module):
       known_NxAxA: of each attribute, which others it may depend on.
     """
     num_A = np.array([num_ids(name) for name in self.config.attributes])
-    shape = len(num_A), num_A.max()
-    table_AxKxAxK = self.param('embedding', nn.initializers.zeros, (*shape, *shape))
-    bias_AxK = self.param('bias', nn.initializers.zeros, shape)
+    num, most = len(num_A), num_A.max()
+    table_AxKxAxK = self.param('embedding', zeros, (num, most, num, most))
+    # The more are known, the more they say the same: each counts by how many there are, and weight
+    # decay makes it less.
+    bias_AxAxK = self.param('bias', zeros, (num, num, most))
+    share_AxA = self.param('share', ones, (num, num))
+    here = np.arange(num), known_NxAxA.sum(axis=2)
     # Each given one's say on all of them.
-    say_NxAxAxK = jnp.asarray(table_AxKxAxK)[np.arange(len(num_A)), ids_NxA].swapaxes(1, 2)
-    logits_NxAxK = bias_AxK + (known_NxAxA[..., None] * say_NxAxAxK).sum(axis=2)
-    id_K = np.arange(shape[1])
+    say_NxAxAxK = jnp.asarray(table_AxKxAxK)[np.arange(num), ids_NxA].swapaxes(1, 2)
+    all_NxAxK = (known_NxAxA[..., None] * say_NxAxAxK).sum(axis=2)
+    share_NxAx1 = jnp.asarray(share_AxA)[here][..., None]
+    logits_NxAxK = jnp.asarray(bias_AxAxK)[here] + share_NxAx1 * all_NxAxK
+    id_K = np.arange(most)
     return jnp.where((id_K > 0) & (id_K < num_A[:, None]), SCALE * logits_NxAxK, NEVER)
 
 

@@ -10,7 +10,9 @@ import pytest
 
 import models
 from fractaljax.model.fractal import Fractal
-from fractaljax.model.prior import before
+from fractaljax.model.hint import SCALE
+from fractaljax.model.nats import NEVER
+from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import whole_roll
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.options import Plan, make_knobs
@@ -148,9 +150,27 @@ def test_training_learns_to_draw_each_from_the_others_in_any_order():
     assert np.any(table_AxKxAxK[1, 4, 0] != 0) == train
 
 
+def test_what_others_say_counts_by_how_many_are_known():
+  config = models.tiny(MUSICAL, attributes=('density', *NAMES))
+  num_A = [num_ids(name) for name in config.attributes]
+  prior, ids_1x3 = Prior(config), np.array([(3, 4, 5)])
+  shapes = jax.eval_shape(prior.init, jax.random.key(0), ids_1x3, np.ones((1, 3, 3), bool))
+  rng = np.random.default_rng(0)
+  params = jax.tree.map(lambda x: rng.standard_normal(x.shape).astype(np.float32), shapes)
+  table, bias, share = (params['params'][name] for name in ('embedding', 'bias', 'share'))
+  for known in ((), (1,), (2,), (1, 2)):
+    known_1x3x3 = np.isin(np.arange(3), known)[None, None] & ~np.eye(3, dtype=bool)
+    logits_K = np.asarray(prior.apply(params, ids_1x3, known_1x3x3))[0, 0]
+    said_K = sum((table[a, ids_1x3[0, a], 0] for a in known), np.zeros(bias.shape[2]))
+    wanted_K = SCALE * (bias[0, len(known)] + share[0, len(known)] * said_K)
+    np.testing.assert_allclose(logits_K[1 : num_A[0]], wanted_K[1 : num_A[0]], rtol=1e-4)
+    assert np.all(logits_K[num_A[0] :] == NEVER) and logits_K[0] == NEVER
+
+
 def test_those_that_are_asked_for_are_kept_and_the_others_drawn_to_go_with_them():
   config, params = model_of()
   prior = jax.tree.map(np.zeros_like, params['params']['prior'])
+  prior['share'] += 1
   # Both have the same id.
   same = np.eye(NUM_IDS[0])
   prior['embedding'][0, :, 1] = prior['embedding'][1, :, 0] = 4 * same
