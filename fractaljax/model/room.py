@@ -15,8 +15,9 @@ from fractaljax.music.codec import NUM_KINDS
 class Room(nn.Module):
   """Tables by the density of a bar and its notes until now, learned from zero.
 
-  Of the logits there is a table for itself, also by the step of the bar: that a bar is full, or has
-  to be filled, would otherwise take the trunk long to learn.
+  Of the logits there are tables for themselves, also by the step of the bar: that a bar is full, or
+  has to be filled, would otherwise take the trunk long to learn. One is by what all densities have
+  in common, how many notes are left until the bar is full.
   """
 
   config: ModelConfig
@@ -29,6 +30,7 @@ class Room(nn.Module):
     num_out = NUM_KINDS - 1 if self.is_last else 1
     num_steps = self.config.levels[0].patch[1]
     self.hint = nn.Embed(num * num_steps, num_out, embedding_init=zeros)
+    self.left = nn.Embed(num_lefts(self.config) * num_steps, num_out, embedding_init=zeros)
 
   def __call__(self, id_NxL):
     """Vectors, (N, L, D)."""
@@ -37,7 +39,10 @@ class Room(nn.Module):
   def logits(self, id_NxL, step_NxL):
     """Logits to be added, of gates (N, L, 1), of values (N, L, V), at these steps of the bar."""
     codec, num_steps = self.config.codec, self.config.levels[0].patch[1]
-    hint_NxLxG = SCALE * self.hint(id_NxL * num_steps + step_NxL)
+    left_NxL = left_of(id_NxL, self.config)
+    hint_NxLxG = self.hint(id_NxL * num_steps + step_NxL)
+    hint_NxLxG += self.left(left_NxL * num_steps + step_NxL)
+    hint_NxLxG *= SCALE
     if not self.is_last:
       return hint_NxLxG
     # Of silence, a note that goes on, an onset.
@@ -46,6 +51,21 @@ class Room(nn.Module):
 
 def num_ids(config: ModelConfig) -> int:
   return density.num_bins(config) * (config.densities[-1] + 1)
+
+
+def num_lefts(config: ModelConfig) -> int:
+  return 2 * config.densities[-1] + 2
+
+
+def left_of(id_NxL, config: ModelConfig):
+  """Ids of how many notes a density still has room for; of the last one, how many it asks for.
+
+  0: there are more already. The last density is never full.
+  """
+  edges, most = config.densities, config.densities[-1]
+  density_NxL, count_NxL = id_NxL // (most + 1), id_NxL % (most + 1)
+  left_NxL = jnp.maximum(jnp.asarray((*edges, most))[density_NxL] - count_NxL, 0)
+  return jnp.where(density_NxL == len(edges), most + 1 + most - count_NxL, left_NxL)
 
 
 def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):

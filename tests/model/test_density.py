@@ -100,6 +100,15 @@ def test_the_room_is_of_the_density_and_the_notes_until_the_last_edge():
     np.testing.assert_array_equal(id_NxL[:, step], 6 * region.density_NxL[:, 0] + now_N)
 
 
+def test_what_is_left_is_the_room_below_the_next_edge():
+  config = model()
+  left_DxC = np.asarray(room.left_of(np.arange(24).reshape(4, 6), config))
+  # Densities of no notes, of 1 and 2, of 3 and 4, of 5 or more; with 0 to 5 notes until now.
+  assert left_DxC[:3].tolist() == [[1, 0, 0, 0, 0, 0], [3, 2, 1, 0, 0, 0], [5, 4, 3, 2, 1, 0]]
+  # Of the last, what it asks for, apart from all others: from 5 more to none.
+  assert left_DxC[3].tolist() == [11, 10, 9, 8, 7, 6] and room.num_lefts(config) == 12
+
+
 def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
   config = model()
   params = models.random_params(config, scale=0.3)
@@ -115,8 +124,12 @@ def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
     return sum(loss.nats for loss in Fractal(config).apply(params, crop, False))
 
   splits = gradient(params)['params']
-  tables = {index: splits[f'splits_{index}']['room']['hint']['embedding'] for index in (1, 3)}
-  found = {index: set(np.flatnonzero(np.any(x, axis=1))) for index, x in tables.items()}
+
+  def found(table):
+    """The rows that are used, by level."""
+    tables = {index: splits[f'splits_{index}']['room'][table]['embedding'] for index in (1, 3)}
+    return {index: set(np.flatnonzero(np.any(x, axis=1))) for index, x in tables.items()}
+
   steps, cells = set(), set()
   for bar, step in itertools.product(range(4), range(4)):
     notes_PxS = config.codec.is_note(roll_PxT[:, 4 * bar : 4 * (bar + 1)])
@@ -128,7 +141,12 @@ def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
       if np.any(roll_PxT[register : register + 2, 4 * bar + step]):
         count = notes_PxS[:, :step].sum() + notes_PxS[:pitch, step].sum()
         cells.add(4 * (6 * dense + min(count, 5)) + step)
-  assert found == {1: steps, 3: cells}
+  assert found('hint') == {1: steps, 3: cells}
+  lefts = {
+    index: {4 * int(room.left_of(row // 4, config)) + row % 4 for row in rows}
+    for index, rows in ((1, steps), (3, cells))
+  }
+  assert found('left') == lefts
 
 
 def test_every_level_hears_the_density():
@@ -157,7 +175,7 @@ def test_every_level_hears_the_density():
     changed = jax.tree_util.tree_map_with_path(change, params)
     return (np.array(nats(changed, own_1xL)) != plain).tolist()
 
-  for index, table in itertools.product((1, 2, 3), ('vector', 'hint')):
+  for index, table in itertools.product((1, 2, 3), ('vector', 'hint', 'left')):
     # Those below hear vectors in what they are told, and nothing of a level's own logits.
     at_least = [level == index or (level > index and table == 'vector') for level in range(4)]
     assert hears(index, table) == at_least
