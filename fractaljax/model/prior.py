@@ -20,11 +20,11 @@ from fractaljax.music.attributes import num_ids
 class Prior(nn.Module):
   """Logits of each attribute, (N, A, K), by the others that are known; id 0 is impossible.
 
-  A table for every pair of attributes, learned from zero; and for each, by how many of the others
-  are known, a bias and how much what they say counts. So what is drawn first is as frequent as it
-  is. In training the order is random, so that
-  any of them can be drawn when any others are given (Uria et al. 2014, "A Deep and Tractable
-  Density Estimator").
+  A table for every pair of attributes, learned from zero; and for each attribute, by how many of
+  the others are known, a bias and how much counts what they say: attributes say the same in part,
+  and what is drawn first, by none, has to be as frequent as it is. In training the order is random,
+  so that any of them can be drawn when any others are given (Uria et al. 2014, "A Deep and
+  Tractable Density Estimator").
   """
 
   config: ModelConfig
@@ -40,9 +40,8 @@ class Prior(nn.Module):
     num_A = np.array([num_ids(name) for name in self.config.attributes])
     num, most = len(num_A), num_A.max()
     table_AxKxAxK = self.param('embedding', zeros, (num, most, num, most))
-    # The more are known, the more they say the same: each counts by how many there are, and weight
-    # decay makes it less.
     bias_AxAxK = self.param('bias', zeros, (num, num, most))
+    # Weight decay lets others count less, which is what they need where songs are few.
     share_AxA = self.param('share', ones, (num, num))
     here = np.arange(num), known_NxAxA.sum(axis=2)
     # Each given one's say on all of them.

@@ -48,7 +48,7 @@ def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
   place_A = np.arange(given_BxA.shape[1])
   known_BxAxA = before(jnp.broadcast_to(place_A, given_BxA.shape))
   if draw:
-    known_BxAxA |= (given_BxA > 0)[:, None]
+    known_BxAxA |= (given_BxA > 0)[:, None] & ~np.eye(len(place_A), dtype=bool)
   for a in place_A:
     logits_BxAxK = decoder.apply('attribute_logits', ids_BxA, known_BxAxA)
     logits_Bx1xK = choice.temper(logits_BxAxK[:, a : a + 1], decoder.knobs.temperature_L[0])

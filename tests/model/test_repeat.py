@@ -86,7 +86,7 @@ def test_what_is_to_come_repeats_nothing_and_changes_nothing():
 def model_of(name, **changes):
   patches, num_steps = ROLLS[name]
   config = models.tiny(patches, num_pitches=patches[0][0], repeats=3, **changes)
-  return config, models.random_params(config, scale=0.3), num_steps
+  return config, models.random_params(config, scale=0.2), num_steps
 
 
 CASES = [('bars', True, (1, 2)), ('bars', False, ()), ('steps', True, ()), ('steps', False, (1, 2))]
