@@ -49,6 +49,7 @@ def test_songs_can_be_represented_by_their_beginnings(songs):
     for cut in (excerpts, beginnings)
   )
   assert first.songs < pitch.songs - 3
+  assert first.ceiling == pytest.approx(1)
 
 
 def test_silence_beside_songs_and_no_training_songs(songs):
