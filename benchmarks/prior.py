@@ -24,10 +24,15 @@ from fractaljax import command
 from fractaljax.config import build_model
 from fractaljax.data.in_c import read_songs
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.fractal import Fractal
 from fractaljax.model.nats import value_nats
 from fractaljax.model.prior import Prior, before
 from fractaljax.music.attributes import attribute_ids
 from fractaljax.music.notes import Song
+from fractaljax.sampling.decision import Decoder
+from fractaljax.sampling.job import numbered_noise
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.whole import decide_attributes
 from fractaljax.training.optimizer import make_optimizer
 
 _B2 = flags.DEFINE_multi_float('b2', [0.95, 0.99, 0.999, 0.9999], "Adam's, each in turn")
@@ -64,15 +69,14 @@ def train(prior: Prior, ids_SxA, options: ConfigDict, num_steps: int):
   return jax.lax.fori_loop(0, num_steps, update, (first, optimizer.init(first), first))[2]
 
 
-def draw(prior: Prior, params):
-  """Attributes drawn one after another, (NUM_DRAWS, A)."""
-  num_A = len(prior.config.attributes)
-  ids_NxA = jnp.zeros((NUM_DRAWS, num_A), jnp.int32)
-  known_NxAxA = before(jnp.broadcast_to(jnp.arange(num_A), ids_NxA.shape))
-  for a in range(num_A):
-    logits_NxK = prior.apply(params, ids_NxA, known_NxAxA)[:, a]
-    ids_NxA = ids_NxA.at[:, a].set(jax.random.categorical(jax.random.key(a), logits_NxK))
-  return ids_NxA
+def draw(config: ModelConfig, params):
+  """Attributes as the sampler draws them, (NUM_DRAWS, A)."""
+  decoder = Decoder(
+    Fractal(config), {'params': {'prior': params['params']}}, make_knobs(config), Plan()
+  )
+  noise = numbered_noise(config, 0, np.arange(NUM_DRAWS), config.levels[0].patch[1])
+  none_NxA = jnp.zeros((NUM_DRAWS, len(config.attributes)), jnp.int32)
+  return decide_attributes(decoder, none_NxA, noise, draw=True)[0]
 
 
 def mean_bins(ids_NxA) -> list[float]:
@@ -95,7 +99,7 @@ def main(_):
       round(float(nats(prior, params, ids_NxA, place_1xA).mean() / np.log(2)), 3)
       for ids_NxA in (songs, valid)
     ]
-    runs.append({'b2': b2, 'bits': bits, 'drawn': mean_bins(draw(prior, params))})
+    runs.append({'b2': b2, 'bits': bits, 'drawn': mean_bins(draw(model, params))})
   setting.report(
     benchmark='prior', updates=config.num_steps, attributes=list(model.attributes), runs=runs,
     songs=mean_bins(songs),

@@ -70,7 +70,7 @@ def _check_context(config):
     config.matches,
     "must be 0 (off), or a number with a halo to match and a first level that is not AR by 'pitch'",
   )
-  is_bars = first.upwards and first.patch[0] == config.codec.num_pitches and len(config.levels) > 1
+  is_bars = first.upwards and config.is_whole(first.patch) and len(config.levels) > 1
   _require(
     config.repeats == 0 or (config.repeats > 0 and is_bars),
     'repeats',

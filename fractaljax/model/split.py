@@ -1,7 +1,5 @@
 """One level as a module: what goes into its trunk, and what comes out for the patches."""
 
-import functools
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -61,8 +59,9 @@ class Split(nn.Module):
       self.hint = Hint(config, self.is_last)
     self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
     if self.is_last:
-      dense = functools.partial(nn.Dense, config.head_width, dtype=config.dtype)
-      self.hidden = [dense() for _ in range(config.head_depth)]
+      self.hidden = [
+        nn.Dense(config.head_width, dtype=config.dtype) for _ in range(config.head_depth)
+      ]
     self.out = nn.Dense(
       config.codec.num_values if self.is_last else 1,
       dtype=jnp.float32,

@@ -29,7 +29,7 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
   region = whole_roll(crop, config)
   logp_B = jnp.zeros(crop.valid_T.shape[0])
   if config.attributes:
-    ids_BxA, logp_B = _attributes(decoder, region.attributes_NxA, noise, target_BxPxT is None)
+    ids_BxA, logp_B = decide_attributes(decoder, region.attributes_NxA, noise, target_BxPxT is None)
     region = region.replace(attributes_NxA=ids_BxA)
   scale_B = jnp.broadcast_to(decoder.knobs.guidance, logp_B.shape)
   job = Job(region, noise, scale_B, target_BxPxT)
@@ -39,7 +39,7 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
   return job, logp_B
 
 
-def _attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
+def decide_attributes(decoder: Decoder, given_BxA, noise: Noise, draw: bool):
   """The attributes, those that are not given drawn if asked to, and their log probability (B,).
 
   Each is drawn by those that are given and those that were drawn before it.
