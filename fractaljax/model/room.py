@@ -9,7 +9,6 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.hint import SCALE
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
-from fractaljax.music.codec import NUM_KINDS
 
 
 class Room(nn.Module):
@@ -22,31 +21,27 @@ class Room(nn.Module):
 
   config: ModelConfig
   width: int
-  is_last: bool
+  num_out: int
 
   def setup(self):
     num = num_ids(self.config)
     self.vector = nn.Embed(num, self.width, embedding_init=zeros)
-    num_out = NUM_KINDS - 1 if self.is_last else 1
     num_steps = self.config.levels[0].patch[1]
-    self.hint = nn.Embed(num * num_steps, num_out, embedding_init=zeros)
-    self.left = nn.Embed(num_lefts(self.config) * num_steps, num_out, embedding_init=zeros)
+    self.hint = nn.Embed(num * num_steps, self.num_out, embedding_init=zeros)
+    num_left = num_lefts(self.config) * num_steps
+    self.left = nn.Embed(num_left, self.num_out, embedding_init=zeros)
 
   def __call__(self, id_NxL):
     """Vectors, (N, L, D)."""
     return self.vector(id_NxL).astype(self.config.dtype)
 
   def logits(self, id_NxL, step_NxL):
-    """Logits to be added, of gates (N, L, 1), of values (N, L, V), at these steps of the bar."""
-    codec, num_steps = self.config.codec, self.config.levels[0].patch[1]
+    """Logits to be added, (N, L, G), at these steps of the bar."""
+    num_steps = self.config.levels[0].patch[1]
     left_NxL = left_of(id_NxL, self.config)
     hint_NxLxG = self.hint(id_NxL * num_steps + step_NxL)
     hint_NxLxG += self.left(left_NxL * num_steps + step_NxL)
-    hint_NxLxG *= SCALE
-    if not self.is_last:
-      return hint_NxLxG
-    # Of silence, a note that goes on, an onset.
-    return hint_NxLxG[..., codec.kinds()[: codec.num_values] - 1]
+    return SCALE * hint_NxLxG
 
 
 def num_ids(config: ModelConfig) -> int:

@@ -1,16 +1,17 @@
-"""What is known of a song from its beginning, as vectors: where in it one is, what it is like."""
+"""What is known of a song from its beginning: where in it one is, what it is like."""
 
 import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
 from fractaljax.model.config import ModelConfig
+from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
 from fractaljax.music import attributes
 
 
 class SongEmbed(nn.Module):
-  """Embeddings of the bar in its phrase, of the phrase and of the song's attributes."""
+  """Vectors of the bar in its phrase, of the phrase and of the song's attributes."""
 
   config: ModelConfig
   width: int
@@ -33,3 +34,26 @@ class SongEmbed(nn.Module):
     for a, embed in enumerate(self.attributes):
       x_NxCxD += embed(region.attributes_NxA[:, None, a])
     return x_NxCxD
+
+
+class SongHint(nn.Module):
+  """Logits to add to those of a level: of each attribute by the pitch, learned from zero.
+
+  How high a song goes, or how chromatic it is, says of a single cell whether it can sound; trunks,
+  which would have to multiply pitch with attribute, follow it only in part.
+  """
+
+  config: ModelConfig
+  num_rows: int
+  num_out: int
+
+  @nn.compact
+  def __call__(self, region: Region, grid: Grid):
+    """Logits for all patches of regions, (N, L, G)."""
+    row_NxL = region.row_N[:, None] // grid.patch[0] + jnp.asarray(grid.row_L)
+    hint_NxLxG = 0.0
+    for a, name in enumerate(self.config.attributes):
+      num = attributes.num_ids(name) * self.num_rows
+      embed = nn.Embed(num, self.num_out, embedding_init=zeros, name=name)
+      hint_NxLxG += embed(region.attributes_NxA[:, a, None] * self.num_rows + row_NxL)
+    return hint_NxLxG

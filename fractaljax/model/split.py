@@ -14,7 +14,9 @@ from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.place import Place
 from fractaljax.model.region import Region, steps_of_bar
 from fractaljax.model.rope import rope_table
+from fractaljax.model.song import SongHint
 from fractaljax.model.trunk import Trunk
+from fractaljax.music.codec import NUM_KINDS
 
 
 class Split(nn.Module):
@@ -52,9 +54,13 @@ class Split(nn.Module):
     config, level = self.config, self.level
     self.place = Place(config, level, is_first=not self.index)
     self.content = Content(config, level)
-    self.room = self.hint = None
+    self.room = self.hint = self.song_hint = None
+    # Of silence, a note that goes on, an onset; or of a gate.
+    num_out = NUM_KINDS - 1 if self.is_last else 1
     if self.index and config.densities:
-      self.room = room.Room(config, level.width, self.is_last)
+      self.room = room.Room(config, level.width, num_out)
+    if self.decides and config.attributes:
+      self.song_hint = SongHint(config, config.codec.num_pitches // level.patch[0], num_out)
     if self.index and config.num_echoes and self.decides:
       self.hint = Hint(config, self.is_last)
     self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
@@ -85,7 +91,7 @@ class Split(nn.Module):
     """
     grid = self.grid(region)
     x_NxLxD = self.place(region, grid)
-    room_NxLxD, hint_NxLxV = self.counted(region, seen_NxQxW, grid)
+    room_NxLxD, hint_NxLxV = self.tables(region, seen_NxQxW, grid)
     x_NxLxD += room_NxLxD
     if train and self.config.hide:
       hidden_NxQxW = jax.random.bernoulli(
@@ -102,7 +108,7 @@ class Split(nn.Module):
     Returns:
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
-    room_Nx1xD, hint_Nx1xV = self.counted(region, region.canvas_NxQxW, grid, i)
+    room_Nx1xD, hint_Nx1xV = self.tables(region, region.canvas_NxQxW, grid, i)
     x_Nx1xD = one_or_all(place_NxLxD, i, axis=1) + room_Nx1xD
     x_Nx1xD += self.content.step(region.canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
@@ -111,12 +117,12 @@ class Split(nn.Module):
   def rope(self, grid: Grid):
     return rope_table(grid.row_L, grid.col_L, self.level.width // self.level.heads)
 
-  def counted(self, region: Region, seen_NxQxW, grid: Grid, i=None):
-    """What follows from the notes counted until each patch, or until patch `i` alone.
+  def tables(self, region: Region, seen_NxQxW, grid: Grid, i=None):
+    """What tables say of each patch, or of patch `i` alone, by attributes and counted notes.
 
     Returns:
-      Vectors of the room there (N, L, D), and logits of room and echoes (N, L, V), or (N, 1, ...);
-      0 without any.
+      Vectors of the room there (N, L, D), and logits of room, song and echoes (N, L, V), or
+      (N, 1, ...); 0 without any.
     """
     room_NxAxD = hint_NxAxV = 0.0
     if self.room is not None:
@@ -124,12 +130,19 @@ class Split(nn.Module):
       room_NxAxD = self.room(room_NxA)
       if self.decides:
         step_NxA = one_or_all(steps_of_bar(region, grid, self.config), i, axis=1)
-        hint_NxAxV += self.room.logits(room_NxA, step_NxA)
+        hint_NxAxV += self.of_values(self.room.logits(room_NxA, step_NxA))
+    if self.song_hint is not None:
+      hint_NxAxV += self.of_values(one_or_all(self.song_hint(region, grid), i, axis=1))
     if self.hint is not None:
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
       below_NxExAx3 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
       hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx3)
     return room_NxAxD, hint_NxAxV
+
+  def of_values(self, hint_NxAxG):
+    """Logits of silence, a note that goes on and an onset as those of all values; else as is."""
+    codec = self.config.codec
+    return hint_NxAxG[..., codec.kinds()[: codec.num_values] - 1] if self.is_last else hint_NxAxG
 
   def logits(self, y_NxLxD, hint_NxLxV):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32.

@@ -114,10 +114,10 @@ def test_what_is_counted_stays_whole_in_training():
         crop,
         True,
         rngs={'mask': jax.random.key(0), 'dropout': jax.random.key(0)},
-        capture_intermediates=lambda _, method: method == 'counted',
+        capture_intermediates=lambda _, method: method == 'tables',
         mutable=['intermediates'],
       )
-      return [state['intermediates'][f'splits_{i}']['counted'][0] for i in range(3)]
+      return [state['intermediates'][f'splits_{i}']['tables'][0] for i in range(3)]
 
     return run(params)
 

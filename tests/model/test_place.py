@@ -148,7 +148,7 @@ def place_and_hints(config, index, region):
 
   def both(model, index, region):
     split = model.splits[index]
-    _, hint_NxLxV = split.counted(region, region.canvas_NxQxW, split.grid(region))
+    _, hint_NxLxV = split.tables(region, region.canvas_NxQxW, split.grid(region))
     return model.place(index, region), hint_NxLxV
 
   run = models.quick_jit(functools.partial(model.apply, method=both), static_argnums=1)

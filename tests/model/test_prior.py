@@ -12,8 +12,10 @@ import models
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.nats import NEVER
+from fractaljax.model.patches import make_grid
 from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import whole_roll
+from fractaljax.model.song import SongHint
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
@@ -115,6 +117,33 @@ def test_every_level_hears_every_attribute(generator):
   for index, a in itertools.product(range(3), range(3)):
     changed = nats_of((config, hear(index, a)), crop) != plain
     np.testing.assert_array_equal(changed[: index + 1], [False] * index + [True])
+
+
+@pytest.mark.parametrize('index', [1, 2, 3])
+def test_each_attribute_has_logits_of_its_own_at_every_pitch(index):
+  config = models.tiny(((4, 2), (4, 1), (2, 1), (1, 1)), num_pitches=4, attributes=NAMES)
+  p, _ = patch = config.levels[index].patch
+  region = models.random_region(config, index, num=2)
+  grid = make_grid(region.size, patch, 'time')
+  row_N = np.array([0, 4 - region.size[0]])
+  region = region.replace(attributes_NxA=np.array([(3, 4), (3, 5)]), row_N=row_N)
+  row_NxL, num_rows = row_N[:, None] // p + grid.row_L, 4 // p
+  hint = SongHint(config, num_rows, num_out=1)
+  zeros = jax.tree.map(np.zeros_like, hint.init(jax.random.key(0), region, grid)['params'])
+
+  def raised(name, id, row):
+    """Where an entry of a table raises the logits."""
+    table_Ix1 = np.zeros_like(zeros[name]['embedding'])
+    table_Ix1[id * num_rows + row] = 1
+    params = {'params': zeros | {name: {'embedding': table_Ix1}}}
+    return np.asarray(hint.apply(params, region, grid))[..., 0] > 0
+
+  for row in range(num_rows):
+    is_there_NxL = row_NxL == row
+    assert is_there_NxL.any()
+    np.testing.assert_array_equal(raised(NAMES[0], 3, row), is_there_NxL)
+    np.testing.assert_array_equal(raised(NAMES[1], 5, row), is_there_NxL & [[False], [True]])
+    assert not raised(NAMES[1], 3, row).any()
 
 
 def test_the_form_hears_every_attribute():
