@@ -33,7 +33,7 @@ setup(
     'baselines': ['miditok>=3.1'],  # a REMI transformer to compare with
     'gpu': ['jax[cuda12]'],
     'tpu': ['jax[tpu]'],
-    'remote': ['gcsfs>=2024.2', 's3fs>=2024.2'],  # folders at gs:// and s3://
+    'remote': ['gcsfs>=2024.2', 's3fs[boto3]>=2024.2'],  # folders at gs:// and s3://
     'safetensors': ['safetensors>=0.4.3'],
     'stablehlo': ['flatbuffers>=24.3'],
     'test': [

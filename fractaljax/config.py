@@ -90,7 +90,8 @@ def _base_model() -> ConfigDict:
 
 
 def set_square(model: ConfigDict):
-  """Sets the seed's hierarchy: 16x16, 4x4, single cells, and 3 entries for every level."""
+  """Sets the seed's hierarchy: 16x16, 4x4, single cells; what has one entry for each level and
+  is not set here (widths, depths, heads) is the config's to set."""
   model.patches = ((16, 16), (4, 4), (1, 1))
   model.generators = ('mar', 'mar', 'mar')
   model.capacities = (0.5, 0.22)
@@ -103,6 +104,11 @@ def build_model(model: ConfigDict) -> ModelConfig:
   Raises:
     UserError: a value is out of range; the message names the key.
   """
+  if not all(isinstance(patch, tuple) and len(patch) == 2 for patch in model.patches):
+    raise UserError(
+      f'config.model.patches={model.patches}: give (pitches, steps) of each level, as ((72, 16), '
+      '(1, 1))'
+    )
   num_levels = len(model.patches)
   for key in ('generators', 'widths', 'depths', 'heads', 'iterations'):
     if len(model[key]) != num_levels:
@@ -161,10 +167,9 @@ POSITIVE = (
   'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps', 'optimizer.accumulate',
   'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
 )  # fmt: skip
-SHARES = (
-  'data.beginnings', 'optimizer.final_share', 'optimizer.b1', 'optimizer.b2', 'optimizer.ema_decay',
-)  # fmt: skip
-NOT_NEGATIVE = ('data.workers', 'optimizer.warmup_steps', 'optimizer.weight_decay')
+SHARES = ('data.beginnings', 'optimizer.final_share', 'optimizer.ema_decay')
+BELOW_ONE = ('optimizer.b1', 'optimizer.b2')  # with 1, Adam divides 0 by 0
+NOT_NEGATIVE = ('seed', 'data.workers', 'optimizer.warmup_steps', 'optimizer.weight_decay')
 
 
 def check(config: ConfigDict, num_devices: int) -> ModelConfig:
@@ -176,6 +181,7 @@ def check(config: ConfigDict, num_devices: int) -> ModelConfig:
   rules = (
     (POSITIVE, lambda v: v > 0, 'must be positive'),
     (SHARES, lambda v: 0 <= v <= 1, 'must be in [0, 1]'),
+    (BELOW_ONE, lambda v: 0 <= v < 1, 'must be in [0, 1)'),
     (NOT_NEGATIVE, lambda v: v >= 0, 'must not be negative'),
   )
   flat = dict(config) | {f'{a}.{b}': config[a][b] for a in ('data', 'optimizer') for b in config[a]}

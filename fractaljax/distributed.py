@@ -51,8 +51,10 @@ def start(stop_together: bool = False) -> None:
       f'the processes do not find each other ({reason}); give --coordinator=HOST:PORT, '
       '--num_processes and --process_id'
     ) from error
-  if stop_together:  # JAX listens to SIGTERM now
+  if stop_together and jax.process_count() > 1:  # JAX listens to SIGTERM now
     signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+  elif stop_together:  # alone it listens, too, but has nobody to tell: what did before shall again
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def is_first() -> bool:

@@ -9,12 +9,14 @@ import numpy as np
 from absl import flags
 
 from fractaljax import command, distributed
+from fractaljax.data.bucket import check_local
+from fractaljax.data.in_c import shift_to_c
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
 from fractaljax.music import midi
 from fractaljax.music.attributes import attribute_ids, parse
-from fractaljax.music.crop import Crop
-from fractaljax.music.notes import VELOCITY, Song
+from fractaljax.music.crop import Crop, transposed
+from fractaljax.music.notes import PITCH, VELOCITY, Song
 from fractaljax.music.pictures import save_roll
 from fractaljax.music.sound import as_wav, synthesise
 from fractaljax.sampling import form, known
@@ -69,6 +71,7 @@ def main(_):
 
   if _PROMPT.value and _INPAINT.value:
     raise UserError('--prompt and --inpaint exclude each other; give one of them')
+  check_local(_OUTPUT.value, 'output')
   song = _song()
   distributed.start()
   placement = data_parallel(jax.devices())
@@ -80,7 +83,11 @@ def main(_):
       '--guidance, --like and --attributes need a model with attributes; train one with '
       'config.model.attributes'
     )
-  crop = _known(config, song)
+  in_c = trained.config.data.in_c
+  shift = shift_to_c(song) if in_c else 0
+  if 'tempo' in (_ATTRIBUTES.value or ''):
+    raise UserError(f'--attributes={_ATTRIBUTES.value}: give the tempo as --tempo_bpm')
+  crop = _known(config, transposed(song, shift), in_c)
   plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
   temperatures = _temperatures(len(config.levels))
   num_steps, repeat_L = crop.tokens_PxT.shape[1], ()
@@ -101,7 +108,9 @@ def main(_):
     placement,
   )
   songs = [
-    dataclasses.replace(song, notes_Nx4=_loud(config.codec.decode(x)), num_steps=x.shape[1])
+    dataclasses.replace(
+      song, notes_Nx4=_played(config.codec.decode(x), -shift), num_steps=x.shape[1]
+    )
     for x in drawn.tokens_BxPxT
   ]
   if distributed.is_first():
@@ -129,8 +138,11 @@ def _song() -> Song:
   return Song(np.zeros((0, 4), np.int32), _STEPS.value, metre, _TEMPO_BPM.value)
 
 
-def _known(config: ModelConfig, song: Song) -> Crop:
-  """What the sampler is given: nothing, the song's beginning, or the song without a passage."""
+def _known(config: ModelConfig, song: Song, in_c: bool) -> Crop:
+  """What the sampler is given: nothing, the song's beginning, or the song without a passage.
+
+  The song is where the model's songs are, in C (`in_c`) or in any key.
+  """
   if _INPAINT.value:
     match = re.fullmatch(r'(\d+):(\d+)', _INPAINT_STEPS.value)
     if not match:
@@ -141,12 +153,16 @@ def _known(config: ModelConfig, song: Song) -> Crop:
   else:
     crop = known.nothing(config, _STEPS.value, song.metre)
   if _LIKE.value:
-    ids_A = attribute_ids(midi.read_song(_LIKE.value), config.attributes)
-    crop = crop._replace(attributes_A=ids_A)
+    like = midi.read_song(_LIKE.value)
+    like = transposed(like, shift_to_c(like) if in_c else 0)
+    crop = crop._replace(attributes_A=attribute_ids(like, config.attributes))
   if _ATTRIBUTES.value:
     ids_A = parse(_ATTRIBUTES.value, config.attributes)
     crop = crop._replace(attributes_A=np.where(ids_A > 0, ids_A, crop.attributes_A))
-  return crop
+  # The tempo that is heard is the one that is written.
+  is_tempo_A = np.array(config.attributes) == 'tempo'
+  own_A = attribute_ids(song, config.attributes)
+  return crop._replace(attributes_A=np.where(is_tempo_A, own_A, crop.attributes_A))
 
 
 def _temperatures(num_levels: int) -> tuple[float, ...]:
@@ -162,8 +178,11 @@ def _temperatures(num_levels: int) -> tuple[float, ...]:
   return values if len(values) == num_levels else values * num_levels
 
 
-def _loud(notes_Nx4: np.ndarray) -> np.ndarray:
-  return notes_Nx4[notes_Nx4[:, VELOCITY] >= _VELOCITY_THRESHOLD.value]
+def _played(notes_Nx4: np.ndarray, semitones: int) -> np.ndarray:
+  """The notes that are written: moved, those beyond MIDI or too quiet left out."""
+  notes_Nx4 = notes_Nx4 + np.array([0, 0, semitones, 0], np.int32)
+  is_pitch_N = (notes_Nx4[:, PITCH] >= 0) & (notes_Nx4[:, PITCH] <= 127)
+  return notes_Nx4[is_pitch_N & (notes_Nx4[:, VELOCITY] >= _VELOCITY_THRESHOLD.value)]
 
 
 def _write(songs: list[Song]):

@@ -7,11 +7,13 @@ import sys
 from ast import literal_eval
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from configs import demo
 from fractaljax.data import ingest
 from fractaljax.music import corpus, midi
+from fractaljax.music.crop import transposed
 from runs import write_run, xla_flags
 
 ROOT = Path(__file__).parents[1]
@@ -155,6 +157,13 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   song, again = (midi.read_song(p) for p in (songs / 'song.mid', tmp_path / 'out/sample_000.mid'))
   known = [note for note in song.notes_Nx4[:, [0, 2]].tolist() if note[0] < 32]
   assert [note for note in again.notes_Nx4[:, [0, 2]].tolist() if note[0] < 32] == known
+  # A model of songs in C hears a prompt in C, and goes on with it in the prompt's key.
+  assert config.data.in_c
+  higher = transposed(song, 2)
+  midi.write(higher, tmp_path / 'higher.mid')
+  last_json(run('sample', *model, f'--prompt={tmp_path / "higher.mid"}', '--prompt_steps=32'))
+  moved = midi.read_song(tmp_path / 'out/sample_000.mid').notes_Nx4 - np.array([0, 0, 2, 0])
+  np.testing.assert_array_equal(moved, again.notes_Nx4)
   line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
   assert "'ar'" in line
   assert '--prompt' in line
@@ -237,6 +246,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
   (('--dtype=float16',), 'bfloat16'),
   (('--steps=64',), '--format=stablehlo'),
   (('--format=orbax', '--platforms=cpu'), '--format=stablehlo'),
+  (('--output=gs://bucket/out',), '--output=gs://bucket/out'),
 ])  # fmt: skip
 def test_an_export_that_cannot_be_is_refused(tmp_path, flags, named):
   paths = (f'--checkpoint={tmp_path / "none"}', f'--output={tmp_path / "out"}')

@@ -23,6 +23,12 @@ def is_bucket(directory: str | os.PathLike) -> bool:
   return '://' in str(directory)
 
 
+def check_local(directory: str | os.PathLike, name: str) -> None:
+  """Raises UserError if the value of the flag `name` is in a bucket."""
+  if is_bucket(directory):
+    raise UserError(f'--{name}={directory}: give a folder of this machine, and copy it from there')
+
+
 def pull(address: str, pattern: str = 'part-*') -> Path:
   """Copies the parts of a dataset that are not here yet; returns the folder of the copy.
 

@@ -143,14 +143,17 @@ def _of_other_counts(output: Path, part: Part) -> list[str]:
 
 
 def _grown(folder: Path, arguments: dict[str, str], overwrite: bool) -> Manifest | None:
-  """The manifest of what an interrupted job left, if it is of use."""
-  try:
-    if (folder / MANIFEST).exists():
-      return _load_same(folder, arguments)
-  except UserError:
-    if not overwrite:
-      raise
-  shutil.rmtree(folder, ignore_errors=True)
+  """The manifest of what an interrupted job left, if it is of use; else that is removed."""
+  if not folder.exists():
+    return None
+  with _alone(folder):  # perhaps it was not interrupted
+    try:
+      if (folder / MANIFEST).exists():
+        return _load_same(folder, arguments)
+    except UserError:
+      if not overwrite:
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
   return None
 
 

@@ -98,6 +98,8 @@ def read_splits(directory: Path) -> dict[str, list[Stretch]]:
     for name in sorted(manifest.shards):
       if (shard := manifest.shards[name]).songs:
         splits.setdefault(shard.split, []).append(Stretch(folder, shard, 0, shard.songs))
+  if not splits:
+    raise UserError(f'{directory} has no songs: none of its files could be used; see their reasons')
   for split, other in (BY_NAME, BY_NAME[::-1]) if is_by_name else ():
     if split not in splits and (split == 'train' or _num_songs(splits[other]) > 1):
       splits[split] = [_lent(splits, other)]

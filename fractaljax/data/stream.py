@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -103,6 +104,11 @@ class Blocks(Sequence[Clip]):
     return index, bar, sheet.shifts[int(epoch.shift_N[place] * len(sheet.shifts))]
 
 
+def _leave_interrupts(*_):
+  """Ctrl-C reaches all processes of a terminal; workers leave it to the one that trains."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class Stream(Iterator[Clip]):
   """Runs through batches, prepared ahead by a thread or processes; can be stopped and resumed.
 
@@ -157,7 +163,7 @@ class Stream(Iterator[Clip]):
     dataset = dataset.to_iter_dataset(ahead)
     if self._workers:
       options = grain.MultiprocessingOptions(self._workers, per_worker_buffer_size=1)
-      dataset = dataset.mp_prefetch(options)
+      dataset = dataset.mp_prefetch(options, _leave_interrupts)
     for block in dataset:
       for i in range(0, len(block.start), self._batch_size):
         yield Clip(*(field_B[i : i + self._batch_size] for field_B in block))

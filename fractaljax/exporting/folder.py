@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from fractaljax.data.bucket import check_local
 from fractaljax.errors import UserError
 from fractaljax.exporting import description
 
@@ -19,6 +20,7 @@ def new_folder(output: str, overwrite: bool) -> Iterator[Path]:
   Raises:
     UserError: there is something at `output` and `overwrite` is not given, or no room for it.
   """
+  check_local(output, 'output')
   path, half = Path(os.path.abspath(output)), None
   _check_free(path, overwrite)
   try:

@@ -1,7 +1,6 @@
 """Writes an export: of a checkpoint of a run, its weights or its sampler."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from fractaljax.mesh import data_parallel
 from fractaljax.model.trunk import num_parameters
 from fractaljax.music.codec import Codec
 from fractaljax.training import run_dir, trained
+from fractaljax.training.curves import read_metrics
 from fractaljax.training.trained import Trained
 
 SAMPLER, SCRIPT = 'sampler.jax_export', 'run.py'
@@ -72,7 +72,7 @@ def _describe(workdir: str, model: Trained, wish: Wish) -> dict:
     'averaged': wish.averaged,
     'dtype': wish.dtype,
     'parameters': num_parameters(model.params),
-    'metrics': last_evaluation(Path(workdir) / 'metrics.jsonl', model.step),
+    'metrics': last_evaluation(workdir, model.step),
     'codec': describe_codec(model.model.config.codec),
   }
 
@@ -86,19 +86,12 @@ def _write_program(folder: Path, model: Trained, wish: Wish) -> dict:
   return {'platforms': wish.platforms, 'jax': jax.__version__, 'inputs': takes}
 
 
-def last_evaluation(path: Path, step: int) -> dict[str, float]:
+def last_evaluation(workdir: str, step: int) -> dict[str, float]:
   """Metrics of the last evaluation of a run up to a step; none if there was none."""
-  if not path.exists():
-    return {}
-  found = {}
-  for line in path.read_text().splitlines():
-    try:
-      row = json.loads(line)
-    except ValueError:  # half a line, of a run that was killed
-      continue
-    if row['step'] <= step and any(name.startswith('eval_') for name in row):
-      found = row
-  return found
+  is_logged = (run_dir.folder(workdir) / run_dir.METRICS).exists()
+  rows = [row for row in (read_metrics(workdir) if is_logged else []) if row['step'] <= step]
+  evaluations = [row for row in rows if any(name.startswith('eval_') for name in row)]
+  return evaluations[-1] if evaluations else {}
 
 
 def describe_codec(codec: Codec) -> dict:

@@ -12,12 +12,12 @@ def _require(condition: bool, key: str, value, remedy: str):
 def check_model(config):
   """Raises UserError where a `ModelConfig` is no model, with the key and the remedy."""
   num_pitches = config.codec.num_pitches
-  _require(len(config.levels) > 0, 'levels', config.levels, 'give at least one level')
+  _require(len(config.levels) > 0, 'patches', (), 'give at least one')
   outer = (num_pitches, None)
   for i, level in enumerate(config.levels):
-    _check_level(level, outer, f'levels[{i}]')
+    _check_level(level, outer, i)
     outer = level.patch
-  _require(outer == (1, 1), f'levels[{i}].patch', outer, 'the last patch must be one cell, (1, 1)')
+  _require(outer == (1, 1), f'patches[{i}]', outer, 'the last patch must be one cell, (1, 1)')
   _require(
     len(config.capacities) == len(config.levels) - 1 and all(0 < c <= 1 for c in config.capacities),
     'capacities',
@@ -35,6 +35,12 @@ def check_model(config):
   _require(config.dtype in known_types, 'dtype', config.dtype, f'choose one of {known_types}')
   for name in config.attributes:
     num_ids(name)
+  _require(
+    len(set(config.attributes)) == len(config.attributes),
+    'attributes',
+    config.attributes,
+    'give each once',
+  )
 
 
 def _check_context(config):
@@ -88,25 +94,31 @@ def _check_context(config):
   )
 
 
-def _check_level(level, outer, key: str):
+def _check_level(level, outer, i: int):
   patch_p, patch_t = level.patch
   outer_p, outer_t = outer
   _require(
     min(level.patch) > 0 and outer_p % patch_p == 0 and (outer_t or patch_t) % patch_t == 0,
-    f'{key}.patch',
+    f'patches[{i}]',
     level.patch,
     f'must divide what it splits, {outer_p} pitches' + (f' x {outer_t} steps' if outer_t else ''),
   )
-  _require(level.generator in ('ar', 'mar'), f'{key}.generator', level.generator, "'ar' or 'mar'")
-  _require(level.scan in ('time', 'pitch'), f'{key}.scan', level.scan, "'time' or 'pitch'")
-  _require(level.mask in ('normal', 'uniform'), f'{key}.mask', level.mask, "'normal' or 'uniform'")
-  for name in ('width', 'depth', 'heads', 'iterations', 'mask_std'):
-    _require(getattr(level, name) > 0, f'{key}.{name}', getattr(level, name), 'must be positive')
+  _require(level.generator in ('ar', 'mar'), f'generators[{i}]', level.generator, "'ar' or 'mar'")
+  _require(level.scan in ('time', 'pitch'), 'scan', level.scan, "'time' or 'pitch'")
+  _require(level.mask in ('normal', 'uniform'), 'mask', level.mask, "'normal' or 'uniform'")
+  for key, value in (
+    (f'widths[{i}]', level.width),
+    (f'depths[{i}]', level.depth),
+    (f'heads[{i}]', level.heads),
+    (f'iterations[{i}]', level.iterations),
+    ('mask_std', level.mask_std),
+  ):
+    _require(value > 0, key, value, 'must be positive')
   _require(
     level.width % level.heads == 0,
-    f'{key}.width',
+    f'widths[{i}]',
     level.width,
     f'must be a multiple of its heads ({level.heads})',
   )
-  _require(0 <= level.dropout < 1, f'{key}.dropout', level.dropout, 'must be in [0, 1)')
-  _require(0 <= level.mask_mean <= 1, f'{key}.mask_mean', level.mask_mean, 'must be in [0, 1]')
+  _require(0 <= level.dropout < 1, 'dropout', level.dropout, 'must be in [0, 1)')
+  _require(0 <= level.mask_mean <= 1, 'mask_mean', level.mask_mean, 'must be in [0, 1]')

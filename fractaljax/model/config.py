@@ -69,13 +69,15 @@ class ModelConfig:
       pitches, and just around: music repeats, and a repeat need not be remembered. What an echo
       holds, how like the present the music before it was, and which of its notes came again in
       this bar and in this step, is added to the logits, too.
-    matches: echoes more, not of a fixed age: what followed the halos most like a patch's own. Each
-      first patch has its own, and so has, within it, each shorter patch of all pitches.
+    matches: echoes more, not of a fixed age: what followed the halos most like a patch's own, at
+      the same place of a first patch, two of these or more before. Each first patch has its own,
+      and so has, within it, each shorter patch of all pitches.
     repeats: first patches (bars) back, at most, at which a first patch may be said to repeat one.
       What all of them repeat, the form, is decided before any note, see `fractaljax.model.form`,
       and the one that is repeated is an echo more. 0 switches it off.
     densities: numbers of notes of a first patch (bar), at each of which it counts as denser; a part
-      of the form, see `fractaljax.model.density`. () switches it off.
+      of the form, see `fractaljax.model.density`. () switches it off. In codecs without onsets,
+      numbers of cells that sound.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole, and so does what is counted.
     head_width: channels of the value head.

@@ -26,7 +26,7 @@ def matches(known_NxPxA, past_NxPxB, col_N, corners_C, patch: tuple[int, int], c
 
   Args:
     known_NxPxA: regions of all pitches, each with its halo before it, as their patches see them.
-    past_NxPxB: of each the roll until its end, `Region.past_NxPxB`.
+    past_NxPxB: of each the roll until its end, `Memory.past_NxPxB`.
     col_N: where in the roll each begins.
     corners_C: (region, row, column) of each patch, without the halo.
     patch: its pitches and steps.

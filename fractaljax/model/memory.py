@@ -13,7 +13,7 @@ class Memory:
     trust_NxE: how far each goes on as what the region repeats, ids, see `fractaljax.model.trust`.
     so_far_NxEx3: notes of all pitches that are equal to those of each echo, similar (equal but for
       the velocity) and different, at the steps from the beginning of the first level's patch, the
-      bar, to the region's.
+      bar, to the region's, as far as the halo shows them.
     below_NxEx3: the same of the notes below the region, at its own steps, see
       `fractaljax.model.children.notes_below`.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,

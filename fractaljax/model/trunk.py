@@ -68,7 +68,9 @@ class Attention(nn.Module):
 
 def attend(q_BxLxHxK, k_BxMxHxK, v_BxMxHxK, seen_LxM):
   """Values mixed by the softmax of scaled products, in float32; (B, L, H, K)."""
-  scores_BxHxLxM = jnp.einsum('BLHK,BMHK->BHLM', q_BxLxHxK, k_BxMxHxK).astype(jnp.float32)
+  scores_BxHxLxM = jnp.einsum(
+    'BLHK,BMHK->BHLM', q_BxLxHxK, k_BxMxHxK, preferred_element_type=jnp.float32
+  )
   scores_BxHxLxM *= q_BxLxHxK.shape[-1] ** -0.5
   # Finite, for queries that see nothing: the padding of blocks.
   probs_BxHxLxM = nn.softmax(jnp.where(seen_LxM, scores_BxHxLxM, -1e9))

@@ -56,11 +56,11 @@ def draw(
   each = placement.at_least(min(batch_size, num))
   crop_B = placement.spread(jax.tree.map(lambda x: np.repeat(x[None], each, axis=0), crop))
   numbers = [placement.spread(np.arange(start, start + each)) for start in range(0, num, each)]
-  program = make_drawing(model, plan, seed, placement)
-  program = program.lower(params, crop_B, numbers[0], knobs).compile()
+  program, seed = make_drawing(model, plan, placement), np.uint32(seed % 2**32)
+  program = program.lower(params, crop_B, numbers[0], knobs, seed).compile()
   compiled = time.perf_counter()
   rolls = [
-    placement.gather(program(params, crop_B, number_B, knobs))
+    placement.gather(program(params, crop_B, number_B, knobs, seed))
     for number_B in tqdm(numbers, unit='batch', desc='sampling', disable=not is_first())
   ]
   seconds = time.perf_counter() - compiled
@@ -68,19 +68,19 @@ def draw(
 
 
 @functools.cache
-def make_drawing(model: Fractal, plan: Plan, seed: int, placement: Placement):
-  """The jitted sampler: (params, crop of B, numbers (B,), knobs) to tokens_BxPxT.
+def make_drawing(model: Fractal, plan: Plan, placement: Placement):
+  """The jitted sampler: (params, crop of B, numbers (B,), knobs, seed) to tokens_BxPxT.
 
   B is a multiple of the devices. Each draws its share and waits for no other: how long a sample
   takes depends on its notes.
   """
 
-  def share(params, crop: Crop, number_B, knobs: Knobs):
+  def share(params, crop: Crop, number_B, knobs: Knobs, seed):
     noise = numbered_noise(model.config, seed, number_B, crop.tokens_PxT.shape[-1])
     return sample(model, plan, params, crop, noise, knobs)
 
   split = jax.P(AXES)
-  specs = (jax.P(), split, split, jax.P())
+  specs = (jax.P(), split, split, jax.P(), jax.P())
   return jax.jit(
     jax.shard_map(share, mesh=placement.mesh, in_specs=specs, out_specs=split, check_vma=False)
   )

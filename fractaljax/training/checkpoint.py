@@ -14,6 +14,7 @@ from jax.sharding import Sharding
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from fractaljax.data.bucket import is_bucket
 from fractaljax.distributed import is_first, wait
 from fractaljax.errors import UserError
 from fractaljax.training import manifest, run_dir, score
@@ -24,7 +25,8 @@ class Checkpoints:
   """The checkpoints in a run's folder: the newest ones, and the best of those that were evaluated.
 
   A save goes on in the background, beside the others, and is renamed when it is whole, so a killed
-  run leaves no half checkpoint behind. Each has the config with it and a manifest of its files.
+  run leaves no half checkpoint behind (at s3://, where files move one by one, it may, and is passed
+  over). Each has the config with it and a manifest of its files.
 
   Args:
     workdir: the run's folder.
@@ -160,7 +162,7 @@ class Checkpoints:
   def _write_manifest(self) -> None:
     """Called by Orbax, in the background, when all files are there and before they are in place."""
     step = max(self._scores)
-    # In a bucket, where nothing can be renamed, they are in their last place from the beginning.
+    # At gs://, where nothing can be renamed, they are in their last place from the beginning.
     manifest.write(next(self.directory.glob(f'{step}.*'), self._at(step)))
 
   def _damage(self, step: int) -> str | None:
@@ -170,7 +172,7 @@ class Checkpoints:
     return (what or 'damaged') if damaged else None
 
   def _pass_over(self, damaged: dict[int, str], found: int) -> None:
-    """Tells of damaged checkpoints, and moves them away so that their steps can be saved again."""
+    """Tells of damaged checkpoints; moves them away, so that their steps can be saved again."""
     for step, what in damaged.items():
       del self._scores[step]
       if is_first():
@@ -182,6 +184,9 @@ class Checkpoints:
       self._manager.reload()
 
   def _move_away(self, step: int) -> None:
+    if is_bucket(self.directory):  # of folders, which it has none of, little can be moved there
+      self._at(step).rmtree()
+      return
     aside = self.directory.parent / 'damaged' / str(step)
     aside.parent.mkdir(exist_ok=True)
     if aside.exists():

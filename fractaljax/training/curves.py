@@ -31,7 +31,7 @@ def read_metrics(workdir: str) -> list[dict[str, float]]:
   Raises:
     UserError: there is none.
   """
-  path = run_dir.folder(workdir) / 'metrics.jsonl'
+  path = run_dir.folder(workdir) / run_dir.METRICS
   try:
     lines = path.read_text().splitlines()
   except OSError as error:

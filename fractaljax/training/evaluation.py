@@ -122,11 +122,12 @@ class Evaluation:
     num = placement.at_least(config.eval_samples)
     crop = placement.spread(stack([known.nothing(model.config, config.data.crop_steps)] * num))
     numbers = placement.spread(np.arange(num))
-    drawing = make_drawing(model, Plan(), config.seed, placement)
+    drawing = make_drawing(model, Plan(), placement)
     songs = {}
     for temperature in config.eval_temperatures:
       interrupt.check()
-      tokens = drawing(params, crop, numbers, make_knobs(model.config, temperature))
+      knobs = make_knobs(model.config, temperature)
+      tokens = drawing(params, crop, numbers, knobs, np.uint32(config.seed))
       tokens_BxPxT = placement.gather(tokens)[: config.eval_samples]
       songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
     return songs

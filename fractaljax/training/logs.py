@@ -39,7 +39,7 @@ class Logs:
     self._workdir, self._writes = run_dir.folder(workdir), is_first()
     if not self._writes:
       return
-    self._path = self._workdir / 'metrics.jsonl'
+    self._path = self._workdir / run_dir.METRICS
     self._lines = _keep_until(self._path, start_step, is_evaluated)
     # What is in a bucket cannot grow; it is written anew.
     self._file = None if is_bucket(workdir) else self._path.open('a')

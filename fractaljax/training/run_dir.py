@@ -15,7 +15,7 @@ from fractaljax.data.bucket import is_bucket
 from fractaljax.distributed import is_first
 from fractaljax.errors import UserError
 
-CONFIG = 'config.json'
+CONFIG, METRICS = 'config.json', 'metrics.jsonl'
 # Keys of the model that a run may go on with after a change: the parameters mean the same.
 MAY_CHANGE = {
   'dropout', 'capacities', 'mask', 'mask_mean', 'mask_std', 'iterations', 'cond_drop', 'dtype',

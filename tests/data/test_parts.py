@@ -135,6 +135,8 @@ def test_two_jobs_at_one_part_do_not_mix(read, tmp_path, monkeypatch):
       with pytest.raises(UserError, match='another job is at') as error:
         prepare(tmp_path / 'songs')
       refused.append(error)
+      with pytest.raises(UserError, match='another job is at'):
+        prepare(tmp_path / 'songs', overwrite=True, seed=1)
     return read_item(item)
 
   monkeypatch.setattr(ingest, 'read_item', meddling)

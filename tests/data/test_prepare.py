@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fractaljax.data import ingest, sources
+from fractaljax.data.parts import Part
 from fractaljax.data.records import BY_NAME, Songs, read_splits
 from fractaljax.errors import UserError
 from fractaljax.music import corpus, midi
@@ -304,3 +305,15 @@ def test_pop909_as_a_whole(flags, pop909, tmp_path):
   assert sorted(song.source for song in valid) == [f'{name}/{name}.mid' for name in named]
   triple = sum(song.metre == (3, 4) for songs in (train, valid) for song in songs)
   assert flags or triple == 29
+
+
+def test_parts_of_which_no_file_could_be_used_are_no_songs(tmp_path):
+  (files := tmp_path / 'files').mkdir()
+  for name in 'ab':
+    (files / f'{name}.mid').write_bytes(b'no MIDI')
+  items = sources.find(files, 'auto', None, True)
+  for index in range(2):
+    found = ingest.prepare(items, tmp_path / 'songs', 1, False, Part(index, 2))
+    assert found['songs'] == 0
+  with pytest.raises(UserError, match='songs has no songs: none of its files'):
+    Songs(tmp_path / 'songs', 'valid')

@@ -8,8 +8,8 @@ from fractaljax.errors import UserError
 GOOD = models.tiny(((2, 4), (1, 2), (1, 1)), num_pitches=4)
 
 BAD_MODEL = [
-  ('levels', (), 'levels'),
-  ('levels', GOOD.levels[:2], r'levels\[1\].patch'),
+  ('levels', (), 'patches'),
+  ('levels', GOOD.levels[:2], r'patches\[1\]'),
   ('capacities', (1.0,), 'capacities'),
   ('capacities', (1.0, 0.0), 'capacities'),
   ('capacities', (1.0, 1.5), 'capacities'),
@@ -33,21 +33,21 @@ BAD_MODEL = [
 ]
 
 BAD_LEVEL = [
-  ('patch', (3, 4)),
-  ('patch', (0, 4)),
-  ('patch', (2, 3)),
-  ('generator', 'gan'),
-  ('scan', 'diagonal'),
-  ('mask', 'cosine'),
-  ('width', 0),
-  ('width', 15),
-  ('depth', 0),
-  ('heads', 0),
-  ('iterations', 0),
-  ('mask_std', 0.0),
-  ('mask_mean', 1.1),
-  ('dropout', 1.0),
-  ('dropout', -0.1),
+  ('patch', (3, 4), r'patches\[1\]'),
+  ('patch', (0, 4), r'patches\[1\]'),
+  ('patch', (2, 3), r'patches\[1\]'),
+  ('generator', 'gan', r'generators\[1\]'),
+  ('scan', 'diagonal', 'scan'),
+  ('mask', 'cosine', 'mask'),
+  ('width', 0, r'widths\[1\]'),
+  ('width', 15, r'widths\[1\]'),
+  ('depth', 0, r'depths\[1\]'),
+  ('heads', 0, r'heads\[1\]'),
+  ('iterations', 0, r'iterations\[1\]'),
+  ('mask_std', 0.0, 'mask_std'),
+  ('mask_mean', 1.1, 'mask_mean'),
+  ('dropout', 1.0, 'dropout'),
+  ('dropout', -0.1, 'dropout'),
 ]
 
 
@@ -80,22 +80,24 @@ def test_what_does_not_go_together_is_refused_by_its_name(key, changes):
     models.tiny(**changes)
 
 
-@pytest.mark.parametrize(('key', 'value'), BAD_LEVEL)
-def test_a_bad_value_of_a_level_is_refused_by_its_name_and_number(key, value):
+@pytest.mark.parametrize(('key', 'value', 'named'), BAD_LEVEL)
+def test_a_bad_value_of_a_level_is_refused_by_its_key_in_the_config(key, value, named):
   # A patch may be bad for what it splits (level 1) or to start with (level 0).
   bad = dataclasses.replace(GOOD.levels[1], **{key: value})
-  with pytest.raises(UserError, match=rf'config\.model\.levels\[1\]\.{key}='):
+  with pytest.raises(UserError, match=rf'config\.model\.{named}='):
     dataclasses.replace(GOOD, levels=(GOOD.levels[0], bad, GOOD.levels[2]))
 
 
 def test_the_first_patch_must_divide_the_pitches_of_the_codec():
-  with pytest.raises(UserError, match=r'levels\[0\]\.patch=\(3, 4\).*4 pitches'):
+  with pytest.raises(UserError, match=r'patches\[0\]=\(3, 4\).*4 pitches'):
     models.tiny(((3, 4), (1, 1)), num_pitches=4)
 
 
 def test_an_unknown_attribute_is_refused_with_those_that_are_known():
   with pytest.raises(UserError, match="'mood'.*tempo"):
     models.tiny(attributes=('tempo', 'mood'))
+  with pytest.raises(UserError, match=r'config\.model\.attributes='):
+    models.tiny(attributes=('tempo', 'tempo'))
 
 
 def test_pitches_of_the_halo_do_not_go_with_a_scan_by_pitch():

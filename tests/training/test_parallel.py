@@ -177,3 +177,25 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
   text = finish(start(1, 2, two, fsdp=1, num_steps=stopped + 2))[0]
   assert f'going on from step {stopped}' in text
   assert list(losses(two)) == list(range(1, stopped + 3))
+
+
+@pytest.mark.parametrize('signal_name', ['SIGTERM', 'SIGINT'])
+def test_one_process_that_was_started_as_one_of_several_stops_too(signal_name):
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    port = free.getsockname()[1]
+  code = f"""
+import os, signal, sys
+from absl import flags
+from fractaljax import distributed
+from fractaljax.training.interrupt import Interrupt
+flags.FLAGS(['run', '--coordinator=127.0.0.1:{port}', '--num_processes=1', '--process_id=0'])
+with Interrupt() as interrupt:
+  distributed.start(stop_together=True)
+  os.kill(os.getpid(), signal.{signal_name})
+  print(interrupt.is_due(1))
+"""
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=TESTS.parent, capture_output=True, text=True, timeout=120
+  )
+  assert done.stdout.splitlines()[-1:] == ['True'], done.stderr
