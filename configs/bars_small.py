@@ -6,12 +6,10 @@ that the likelihood is a bound. Prepare the songs first:
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
 Hardware:  two cores of an Intel Xeon; 79 minutes
-Result:    POP909 in C, <= 7.14 bits a note on the valid songs (when and what 3.24, how long 1.04,
-           how loud 2.87); 200 samples of 512 steps beside them: notes a bar 17.6 (songs 18.9),
-           velocity std 14.7 (14.5), pitch std 10.5 (10.0), notes in the best key 97.4 % (97.2 %),
-           self-similarity at 4 bars 0.14 (0.19). That was with b2 = 0.999 and before the logits of
-           the notes that are left, which after 2,000 updates are at <= 7.74 where it was at 7.75:
-           see RESULTS.md
+Result:    POP909 in C, <= 7.15 bits a note on the valid songs (when and what 3.24, how long 1.04,
+           how loud 2.87); 200 samples of 512 steps beside them: notes a bar 18.4 (songs 18.9),
+           velocity std 14.5 (14.5), pitch std 10.5 (10.0), notes in the best key 97.8 % (97.2 %),
+           self-similarity at 4 bars 0.15 (0.19)
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
 
