@@ -88,7 +88,8 @@ class ModelConfig:
       of them. With 1 the model does not know how far into a song it is.
     attributes: names of the global attributes of a song, which are decided first and which every
       level hears, see `fractaljax.model.prior`.
-    cond_drop: probability that training hides an attribute.
+    cond_drop: probability that training hides the attributes of a roll, all of them: guidance needs
+      to know what is said without.
     dtype: compute type, 'float32' or 'bfloat16'; parameters and logits are float32.
     remat: whether training computes the inside of each block twice, to keep less in memory.
   """

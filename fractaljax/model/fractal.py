@@ -179,8 +179,8 @@ class Fractal(nn.Module):
     return _with_choices(loss, logp_BxAxK, nats_BxA, weight_BxA, train)
 
   def _drop_attributes(self, ids_BxA):
-    keep = jax.random.bernoulli(self.make_rng('mask'), 1 - self.config.cond_drop, ids_BxA.shape)
-    return jnp.where(keep, ids_BxA, 0)
+    share, shape = 1 - self.config.cond_drop, (ids_BxA.shape[0], 1)
+    return jnp.where(jax.random.bernoulli(self.make_rng('mask'), share, shape), ids_BxA, 0)
 
   def place(self, index: int, region: Region):
     """`Split.place` of level `index`, for the sampler."""

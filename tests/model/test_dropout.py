@@ -82,6 +82,17 @@ def test_attributes_matter_in_training_unless_they_are_dropped(cond_drop):
   assert np.any(run(0, 0, (3, 4))[1:] != run(1, 0, (3, 4))[1:]) == (cond_drop == 0.5)
 
 
+def test_the_attributes_of_a_roll_are_dropped_together():
+  config = models.tiny(attributes=ATTRIBUTES, cond_drop=0.5)
+  left_BxA = Fractal(config).apply(
+    params_of(ATTRIBUTES),
+    jnp.tile(jnp.array([3, 4]), (64, 1)),
+    method='_drop_attributes',
+    rngs={'mask': jax.random.key(0)},
+  )
+  assert set(map(tuple, left_BxA.tolist())) == {(3, 4), (0, 0)}
+
+
 def test_attributes_are_never_dropped_in_scoring():
   run = nats_by_level(models.tiny(attributes=ATTRIBUTES, cond_drop=1.0), False)
   for ids in [(1, 4), (3, 9), (0, 0)]:
