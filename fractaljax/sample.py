@@ -83,10 +83,10 @@ def main(_):
       '--guidance, --like and --attributes need a model with attributes; train one with '
       'config.model.attributes'
     )
-  in_c = trained.config.data.in_c
-  shift = shift_to_c(song) if in_c else 0
   if 'tempo' in (_ATTRIBUTES.value or ''):
     raise UserError(f'--attributes={_ATTRIBUTES.value}: give the tempo as --tempo_bpm')
+  in_c = trained.config.data.in_c
+  shift = shift_to_c(song) if in_c else 0
   crop = _known(config, transposed(song, shift), in_c)
   plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
   temperatures = _temperatures(len(config.levels))

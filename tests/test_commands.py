@@ -186,6 +186,7 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am'
   assert last_json(run('sample', *model, *asked))['samples'] == 1
   assert 'density, key' in refusal('sample', *model, '--attributes=mood=5')
+  assert '--tempo_bpm' in refusal('sample', *model, '--attributes=tempo=90')
   assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')
   assert 'A8 B8' in refusal('sample', *model, '--form=')
 
