@@ -8,6 +8,7 @@ import pytest
 
 import models
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import sample
@@ -146,6 +147,9 @@ def unconditional_of(model):
   config, params = model
 
   def change(path, x):
+    *_, module, name, _ = [key.key for key in path]
+    if module == 'song_hint':  # of each id one row for every row of pitches
+      return np.tile(x[: len(x) // num_ids(name)], (num_ids(name), 1))
     return np.repeat(x[:1], len(x), axis=0) if 'attributes' in str(path) else x
 
   return config, jax.tree_util.tree_map_with_path(change, params)
