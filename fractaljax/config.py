@@ -90,8 +90,10 @@ def _base_model() -> ConfigDict:
 
 
 def set_square(model: ConfigDict):
-  """Sets the seed's hierarchy: 16x16, 4x4, single cells; what has one entry for each level and
-  is not set here (widths, depths, heads) is the config's to set."""
+  """Sets the seed's hierarchy: 16x16, 4x4, single cells.
+
+  Widths, depths and heads, of which each level has one, are the config's to set.
+  """
   model.patches = ((16, 16), (4, 4), (1, 1))
   model.generators = ('mar', 'mar', 'mar')
   model.capacities = (0.5, 0.22)

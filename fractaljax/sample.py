@@ -108,11 +108,10 @@ def main(_):
     placement,
   )
   songs = [
-    dataclasses.replace(
-      song, notes_Nx4=_played(config.codec.decode(x), -shift), num_steps=x.shape[1]
-    )
+    dataclasses.replace(song, notes_Nx4=config.codec.decode(x), num_steps=x.shape[1])
     for x in drawn.tokens_BxPxT
   ]
+  songs = [_playable(transposed(song, -shift)) for song in songs]
   if distributed.is_first():
     _write(songs)
   bars = sum(song.num_steps / song.steps_per_bar for song in songs)
@@ -178,11 +177,11 @@ def _temperatures(num_levels: int) -> tuple[float, ...]:
   return values if len(values) == num_levels else values * num_levels
 
 
-def _played(notes_Nx4: np.ndarray, semitones: int) -> np.ndarray:
-  """The notes that are written: moved, those beyond MIDI or too quiet left out."""
-  notes_Nx4 = notes_Nx4 + np.array([0, 0, semitones, 0], np.int32)
-  is_pitch_N = (notes_Nx4[:, PITCH] >= 0) & (notes_Nx4[:, PITCH] <= 127)
-  return notes_Nx4[is_pitch_N & (notes_Nx4[:, VELOCITY] >= _VELOCITY_THRESHOLD.value)]
+def _playable(song: Song) -> Song:
+  """The song without notes that are beyond MIDI's pitches or too quiet."""
+  pitch_N, velocity_N = song.notes_Nx4[:, PITCH], song.notes_Nx4[:, VELOCITY]
+  is_kept_N = (pitch_N >= 0) & (pitch_N <= 127) & (velocity_N >= _VELOCITY_THRESHOLD.value)
+  return dataclasses.replace(song, notes_Nx4=song.notes_Nx4[is_kept_N])
 
 
 def _write(songs: list[Song]):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.memory import Memory
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
-from fractaljax.music.codec import NUM_KINDS
+from fractaljax.music.codec import NUM_KINDS, Codec
 
 # Entries of the table are used so many times over, or Adam would need thousands of updates to grow
 # them to the certainty that copying is worth.
@@ -49,6 +49,11 @@ class Hint(nn.Module):
     hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx4, axis=0).sum(axis=3)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)
-    of_kind_NxLxV = hint_NxExLxG.sum(axis=1)[..., codec.kinds()[: codec.num_values] - 1]
+    of_kind_NxLxV = by_value(hint_NxExLxG.sum(axis=1), codec)
     same_NxExLxV = jax.nn.one_hot(there_NxExLxpxt[..., 0, 0], codec.num_values)
     return of_kind_NxLxV + (hint_NxExLxG[..., -1:] * same_NxExLxV).sum(axis=1)
+
+
+def by_value(hint_NxLxG, codec: Codec):
+  """Logits of silence, a note that goes on and an onset, the first of G, as those of all values."""
+  return hint_NxLxG[..., codec.kinds()[: codec.num_values] - 1]

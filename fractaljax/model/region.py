@@ -120,6 +120,11 @@ def steps_of_bar(region: Region, grid: Grid, config: ModelConfig):
   return step_NxL % config.levels[0].patch[1]
 
 
+def rows_of_pitch(region: Region, grid: Grid):
+  """The row of patches, of those of the whole roll, that each patch is in, (N, L)."""
+  return region.row_N[:, None] // grid.patch[0] + jnp.asarray(grid.row_L)
+
+
 def hide(region: Region, grid: Grid, hidden_NxL, codec: Codec) -> jax.Array:
   """The region's canvas with the patches of `hidden_NxL` unknown."""
   hidden_NxPxT = grid.spread(hidden_NxL)

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
 from fractaljax.music import attributes
 
@@ -48,12 +47,11 @@ class SongHint(nn.Module):
   num_out: int
 
   @nn.compact
-  def __call__(self, region: Region, grid: Grid):
-    """Logits for all patches of regions, (N, L, G)."""
-    row_NxL = region.row_N[:, None] // grid.patch[0] + jnp.asarray(grid.row_L)
+  def __call__(self, attributes_NxA, row_NxL):
+    """Logits for patches in these rows of the roll, (N, L, G)."""
     hint_NxLxG = 0.0
     for a, name in enumerate(self.config.attributes):
       num = attributes.num_ids(name) * self.num_rows
       embed = nn.Embed(num, self.num_out, embedding_init=zeros, name=name)
-      hint_NxLxG += embed(region.attributes_NxA[:, a, None] * self.num_rows + row_NxL)
+      hint_NxLxG += embed(attributes_NxA[:, a, None] * self.num_rows + row_NxL)
     return hint_NxLxG

@@ -9,10 +9,10 @@ from fractaljax.model import room
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.content import Content
-from fractaljax.model.hint import Hint
+from fractaljax.model.hint import Hint, by_value
 from fractaljax.model.patches import Grid, make_grid
 from fractaljax.model.place import Place
-from fractaljax.model.region import Region, steps_of_bar
+from fractaljax.model.region import Region, rows_of_pitch, steps_of_bar
 from fractaljax.model.rope import rope_table
 from fractaljax.model.song import SongHint
 from fractaljax.model.trunk import Trunk
@@ -130,19 +130,19 @@ class Split(nn.Module):
       room_NxAxD = self.room(room_NxA)
       if self.decides:
         step_NxA = one_or_all(steps_of_bar(region, grid, self.config), i, axis=1)
-        hint_NxAxV += self.of_values(self.room.logits(room_NxA, step_NxA))
+        hint_NxAxV += self.by_value(self.room.logits(room_NxA, step_NxA))
     if self.song_hint is not None:
-      hint_NxAxV += self.of_values(one_or_all(self.song_hint(region, grid), i, axis=1))
+      row_NxA = one_or_all(rows_of_pitch(region, grid), i, axis=1)
+      hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
     if self.hint is not None:
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
       below_NxExAx3 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
       hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx3)
     return room_NxAxD, hint_NxAxV
 
-  def of_values(self, hint_NxAxG):
-    """Logits of silence, a note that goes on and an onset as those of all values; else as is."""
-    codec = self.config.codec
-    return hint_NxAxG[..., codec.kinds()[: codec.num_values] - 1] if self.is_last else hint_NxAxG
+  def by_value(self, hint_NxAxG):
+    """Logits of values for those of their kinds; of gates as they are."""
+    return by_value(hint_NxAxG, self.config.codec) if self.is_last else hint_NxAxG
 
   def logits(self, y_NxLxD, hint_NxLxV):
     """Gate logits (N, L) of a level with children, value logits (N, L, V) of the last; float32.

@@ -14,7 +14,7 @@ from fractaljax.model.hint import SCALE
 from fractaljax.model.nats import NEVER
 from fractaljax.model.patches import make_grid
 from fractaljax.model.prior import Prior, before
-from fractaljax.model.region import whole_roll
+from fractaljax.model.region import rows_of_pitch, whole_roll
 from fractaljax.model.song import SongHint
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.options import Plan, make_knobs
@@ -128,15 +128,16 @@ def test_each_attribute_has_logits_of_its_own_at_every_pitch(index):
   row_N = np.array([0, 4 - region.size[0]])
   region = region.replace(attributes_NxA=np.array([(3, 4), (3, 5)]), row_N=row_N)
   row_NxL, num_rows = row_N[:, None] // p + grid.row_L, 4 // p
+  given = region.attributes_NxA, rows_of_pitch(region, grid)
   hint = SongHint(config, num_rows, num_out=1)
-  zeros = jax.tree.map(np.zeros_like, hint.init(jax.random.key(0), region, grid)['params'])
+  zeros = jax.tree.map(np.zeros_like, hint.init(jax.random.key(0), *given)['params'])
 
   def raised(name, id, row):
     """Where an entry of a table raises the logits."""
     table_Ix1 = np.zeros_like(zeros[name]['embedding'])
     table_Ix1[id * num_rows + row] = 1
     params = {'params': zeros | {name: {'embedding': table_Ix1}}}
-    return np.asarray(hint.apply(params, region, grid))[..., 0] > 0
+    return np.asarray(hint.apply(params, *given))[..., 0] > 0
 
   for row in range(num_rows):
     is_there_NxL = row_NxL == row

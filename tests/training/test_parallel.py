@@ -116,14 +116,17 @@ def test_devices_that_cannot_share_are_named():
     make_placement(jax.devices(), 3)
 
 
+def free_port() -> int:
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    return free.getsockname()[1]
+
+
 def start(
   num: int, devices: int, workdir: Path, fsdp: int, num_steps: int
 ) -> list[subprocess.Popen]:
   """Processes of one run, with so many simulated devices each."""
-  with socket.socket() as free:
-    free.bind(('127.0.0.1', 0))
-    port = free.getsockname()[1]
-  flags = (f'--coordinator=127.0.0.1:{port}', f'--num_processes={num}') if num > 1 else ()
+  flags = (f'--coordinator=127.0.0.1:{free_port()}', f'--num_processes={num}') if num > 1 else ()
   environment = dict(
     os.environ,
     PYTHONPATH=os.pathsep.join(str(path) for path in (TESTS.parent, TESTS, TESTS / 'training')),
@@ -181,15 +184,12 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
 
 @pytest.mark.parametrize('signal_name', ['SIGTERM', 'SIGINT'])
 def test_one_process_that_was_started_as_one_of_several_stops_too(signal_name):
-  with socket.socket() as free:
-    free.bind(('127.0.0.1', 0))
-    port = free.getsockname()[1]
   code = f"""
 import os, signal, sys
 from absl import flags
 from fractaljax import distributed
 from fractaljax.training.interrupt import Interrupt
-flags.FLAGS(['run', '--coordinator=127.0.0.1:{port}', '--num_processes=1', '--process_id=0'])
+flags.FLAGS(['run', '--coordinator=127.0.0.1:{free_port()}', '--num_processes=1', '--process_id=0'])
 with Interrupt() as interrupt:
   distributed.start(stop_together=True)
   os.kill(os.getpid(), signal.{signal_name})
