@@ -6,7 +6,8 @@ songs do in excerpts of that length, and of the training songs in their beginnin
 are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
 were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
 and by the density that was said, from how many notes on, in how many bars it was, how many bars of
-the songs have it, how many of the first do, and their notes.
+the songs have it, how many of the first do, and their notes. By the top that was said the same of
+the pitches of the highest notes.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -19,7 +20,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import as_dense, by_quarter, common_eighths, kept
+from benchmarks.kept import by_bin, by_quarter, common_eighths, kept
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
@@ -28,6 +29,7 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import lag_of, of_rolls
+from fractaljax.model.top import highest_rows
 from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
@@ -47,15 +49,20 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 
 @functools.partial(jax.jit, static_argnums=0)
 def said_forms(model: Fractal, params, crop, noise, knobs):
-  """What the sampler says that the bars repeat and how dense they are, with this noise."""
+  """What the sampler says that the bars repeat, how dense and how high they are; by this noise."""
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
-  return job.region.repeat_NxL, job.region.density_NxL
+  return job.region.repeat_NxL, job.region.density_NxL, job.region.top_NxL
 
 
 def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
   """Those of the songs that are so long."""
   whole = [song for song in songs if song.num_steps == num_steps]
   return np.stack([config.codec.encode(song.notes_Nx4, num_steps) for song in whole])
+
+
+def highest_pitches(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray:
+  """Pitches of the highest notes of bars, (N, L); one below all others in those without any."""
+  return config.codec.low + np.asarray(highest_rows(tokens_NxPxT, config))
 
 
 def main(_):
@@ -71,8 +78,8 @@ def main(_):
   )  # fmt: skip
   crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
   noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
-  said_NxL, dense_NxL = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
-  said_NxL = np.asarray(said_NxL)
+  said = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
+  said_NxL, dense_NxL, top_NxL = jax.tree.map(np.asarray, said)
   rolls = {
     'found': drawn.tokens_BxPxT,
     'songs': rolls_of(excerpts(reference.songs, num_steps), num_steps, config),
@@ -82,14 +89,18 @@ def main(_):
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
   shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
-  densities = None
+  densities = tops = None
   if config.densities:
-    densities = as_dense(np.asarray(dense_NxL), notes['found'], notes['songs'], config.densities)
+    densities = by_bin(dense_NxL, notes['found'], notes['songs'], config.densities)
+  if config.tops:
+    highest = {name: highest_pitches(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
+    tops = by_bin(top_NxL, highest['found'], highest['songs'], config.tops)
   setting.report(
     benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value, **shares,
     kept=kept(said_NxL, found['found'], common_NxL),
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
+    tops=tops,
   )  # fmt: skip
 
 

@@ -34,17 +34,23 @@ def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
   return table
 
 
-def as_dense(said_NxL, count_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list[float]]:
-  """By the least notes of each density: how often it was said, whether it was kept, what came.
+def by_bin(said_NxL, x_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list[float]]:
+  """By the lower edge of each bin: how often it was said, whether it was kept, what came.
 
   That is its share of all bars, as it was said; its share of those of songs; of the bars of which
-  it was said, the share that has it; and the notes of these.
+  it was said, the share that has it; and the mean of these.
+
+  Args:
+    said_NxL: bins of the bars of samples, as was said: of their notes, or of their highest ones.
+    x_NxL: what they have.
+    songs_NxL: what those of songs have.
+    edges: of the bins, but for the first, which begins at 0.
   """
-  found_NxL, in_songs_NxL = (density.bin_of(x_NxL, edges) for x_NxL in (count_NxL, songs_NxL))
+  found_NxL, in_songs_NxL = (density.bin_of(each, edges) for each in (x_NxL, songs_NxL))
   table = {}
   for number, least in enumerate((0, *edges)):
     of_NxL = said_NxL == number
     if of_NxL.any():
       shares = of_NxL.mean(), (in_songs_NxL == number).mean(), (found_NxL == number)[of_NxL].mean()
-      table[least] = [round(float(x), 3) for x in (*shares, count_NxL[of_NxL].mean())]
+      table[least] = [round(float(x), 3) for x in (*shares, x_NxL[of_NxL].mean())]
   return table

@@ -72,6 +72,7 @@ def _base_model() -> ConfigDict:
   model.matches = 0  # echoes of what followed the halos most like a patch's own
   model.repeats = 0  # first patches back, at most, that a patch may be said to repeat
   model.densities = ()  # notes of a first patch from which on it counts as denser, as 1, 9, 17
+  model.tops = ()  # pitches from which on a first patch counts as higher, as 72, 84
   model.hide = 0.0  # share of the cells that training hides from the levels
   model.head_width = 64
   model.head_depth = 1
@@ -151,6 +152,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     matches=model.matches,
     repeats=model.repeats,
     densities=tuple(model.densities),
+    tops=tuple(model.tops),
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

@@ -10,6 +10,7 @@ import numpy as np
 from fractaljax.model import density
 from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import block_size
+from fractaljax.model.form import num_parts
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.memory import Memory
@@ -53,8 +54,8 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
-    densities=(), hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3,
-    attributes=(), cond_drop=0.1, dtype='float32', remat=False,
+    densities=(), tops=(), hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4,
+    num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -130,13 +131,16 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
-  repeat_NxL = density_NxL = count_N = None
+  repeat_NxL = density_NxL = top_NxL = count_N = high_N = None
   num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
   if config.densities:
     density_NxL = jnp.asarray(rng.integers(0, density.num_bins(config), (num, num_bars)))
     count_N = jnp.asarray(rng.integers(0, config.densities[-1], num)) if index else None
+  if config.tops:
+    top_NxL = jnp.asarray(rng.integers(0, len(config.tops) + 1, (num, num_bars)))
+    high_N = jnp.asarray(rng.integers(0, 2, num)) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -149,7 +153,9 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     memory,
     repeat_NxL,
     density_NxL,
+    top_NxL,
     count_N,
+    high_N,
     margin,
   )
 
@@ -191,7 +197,8 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
 
   score = quick_jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
   repeats_L = [num_repeats(min(bar, config.repeats)) for bar in range(num_steps // steps)]
-  ids = [range(num * density.num_bins(config)) for num in repeats_L]
+  _, num_densities, num_tops = num_parts(config)
+  ids = [range(num * num_densities * num_tops) for num in repeats_L]
   form_ZxL = np.array(list(itertools.product(*ids)))
   prob_RxZ = np.exp(np.asarray(score(params, crop, form_ZxL), np.float64))
   return rolls_RxPxT, form_ZxL, prob_RxZ

@@ -3,7 +3,7 @@
 import numpy as np
 
 import models
-from benchmarks.kept import as_dense, by_quarter, common_eighths, kept
+from benchmarks.kept import by_bin, by_quarter, common_eighths, kept
 from fractaljax.model.density import num_notes
 from fractaljax.model.repeat import id_of, of_rolls
 
@@ -38,5 +38,5 @@ def test_a_density_is_kept_where_a_bar_has_as_many_notes_as_were_said():
   np.testing.assert_array_equal(count_NxL, [[8, 8, 6, 0]])
   songs_NxL = np.array([[0, 1, 7, 7]])
   # Said are 7 or more for the first three bars, fewer for the last.
-  table = as_dense(np.array([[2, 2, 2, 1]]), count_NxL, songs_NxL, (1, 7))
+  table = by_bin(np.array([[2, 2, 2, 1]]), count_NxL, songs_NxL, (1, 7))
   assert table == {1: [0.25, 0.25, 0.0, 0.0], 7: [0.75, 0.5, 0.667, 7.333]}

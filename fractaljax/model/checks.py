@@ -92,6 +92,15 @@ def _check_context(config):
     'must be () (off), or rising numbers of notes from 1 with a form that they are part of; set '
     'config.model.repeats',
   )
+  edges, lowest = config.tops, config.codec.low
+  is_inside = all(lowest < pitch < lowest + config.codec.num_pitches for pitch in edges)
+  _require(
+    not edges or (is_inside and sorted(set(edges)) == list(edges) and config.repeats > 0),
+    'tops',
+    edges,
+    'must be () (off), or rising pitches above the lowest of the roll with a form that they are '
+    'part of; set config.model.repeats',
+  )
 
 
 def _check_level(level, outer, i: int):

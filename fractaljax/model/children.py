@@ -1,11 +1,11 @@
 """Children: patches of a region as the regions of the next level."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import patches
+from fractaljax.model import ceiling, patches, room
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.density import count_before
 from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
@@ -45,9 +45,6 @@ def children(
   memory = None
   if config.num_echoes:
     memory = _memory(region, grid, seen_NxQxW, before_CxPxH, flat_C, config)
-  density_Cx1 = count_C = None
-  if config.densities:
-    density_Cx1, count_C = _density(region, grid, seen_NxQxW, flat_C, config)
   return Region(
     canvas_CxQxW,
     valid,
@@ -59,20 +56,29 @@ def children(
     cond_CxD,
     memory,
     None,
-    density_Cx1,
-    count_C,
+    *_bars(region, grid, seen_NxQxW, flat_C, config),
     margin,
   )
 
 
-def _density(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
-  """The densities of the bars of patches, (C, 1), and the notes before them in these, (C,)."""
+def _bars(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
+  """What is said of the bars of patches, (C, 1), and what they have before these, (C,).
+
+  Densities, tops, notes, and notes that come up to the tops; each None where nothing is said.
+  """
   n_C, _, col_C = grid.corners(flat_C)
-  if region.count_N is None:  # the whole roll, and its bars
-    density_C = region.density_NxL[n_C, col_C // grid.patch[1]]
-    return density_C[:, None], jnp.zeros_like(density_C)
-  count_NxL = count_before(region.count_N, region.inner(seen_NxQxW), grid, config.codec)
-  return region.density_NxL[n_C], count_NxL.reshape(-1)[flat_C]
+  is_roll = region.repeat_NxL is not None
+  bar_C = col_C // grid.patch[1] if is_roll else jnp.zeros_like(col_C)
+  said = region.density_NxL, region.top_NxL
+  said_Cx1 = jax.tree.map(lambda x_NxL: x_NxL[n_C, bar_C][:, None], said)
+  if is_roll:
+    return *said_Cx1, *jax.tree.map(lambda x_NxL: jnp.zeros_like(bar_C), said)
+  count_C = high_C = None
+  if config.densities:
+    count_C = room.notes_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C]
+  if config.tops:
+    high_C = ceiling.high_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C]
+  return *said_Cx1, count_C, high_C
 
 
 def _memory(

@@ -78,6 +78,8 @@ class ModelConfig:
     densities: numbers of notes of a first patch (bar), at each of which it counts as denser; a part
       of the form, see `fractaljax.model.density`. () switches it off. In codecs without onsets,
       numbers of cells that sound.
+    tops: pitches (MIDI), at each of which a first patch (bar) that comes up to it counts as higher;
+      a part of the form, see `fractaljax.model.top`. () switches it off.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole, and so does what is counted.
     head_width: channels of the value head.
@@ -106,6 +108,7 @@ class ModelConfig:
   matches: int
   repeats: int
   densities: tuple[int, ...]
+  tops: tuple[int, ...]
   hide: float
   head_width: int
   head_depth: int

@@ -10,7 +10,6 @@ import numpy as np
 
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.patches import Grid
-from fractaljax.music.codec import Codec
 
 
 def num_bins(config: ModelConfig) -> int:
@@ -35,16 +34,15 @@ def of_rolls(tokens_NxPxT, config: ModelConfig):
   return bin_of(num_notes(tokens_NxPxT, config), config.densities)
 
 
-def count_before(count_N, here_NxPxT, grid: Grid, codec: Codec):
-  """Notes of a bar before each patch in the scan, (N, L); what is unknown does not count.
+def count_before(count_N, is_note_NxPxT, grid: Grid):
+  """Notes of a bar before each patch in the scan, (N, L).
 
   A MAR level may see more of them, which come later in the scan.
 
   Args:
     count_N: notes of the bar before the region.
-    here_NxPxT: the region's tokens.
+    is_note_NxPxT: where they are in the region.
     grid: of the region.
-    codec: of the tokens.
   """
-  num_NxL = codec.is_note(grid.split(here_NxPxT)).sum(axis=(2, 3))
+  num_NxL = grid.split(is_note_NxPxT).sum(axis=(2, 3))
   return count_N[:, None] + jnp.cumsum(num_NxL, axis=1) - num_NxL

@@ -1,4 +1,4 @@
-"""The form: which bars repeat which, how much of them, and how dense each is; before any note.
+"""The form: which bars repeat which, how dense each is and how high; before any note.
 
 A bar that comes again begins with notes each of which is unlikely, unless it is known that the bar
 does. So the model says first what each bar repeats, see `fractaljax.model.repeat`, and shows that
@@ -7,8 +7,11 @@ song's would else repeat less, and then even less. A roll's form follows from it
 scored is both together: -log p(roll, form), which is more than -log p(roll) by what the notes leave
 open of the form, -log p(form | roll).
 
-The form of a bar is one id, of its repeat and of its density, see `fractaljax.model.density`.
+The form of a bar is one id, of its repeat, of its density and of its top, see
+`fractaljax.model.density` and `fractaljax.model.top`.
 """
+
+import math
 
 import flax.linen as nn
 import jax
@@ -16,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.linen.initializers import zeros
 
-from fractaljax.model import density, trunk
+from fractaljax.model import density, top, trunk
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
@@ -44,6 +47,11 @@ class Form(nn.Module):
       # By how much comes again: the densities of the bar that is repeated, and of this one. First,
       # where none is repeated, of the bar before and of this one.
       self.kept = self.param('kept', zeros, (len(EIGHTHS) + 1, num_bins, num_bins))
+    if config.tops:
+      num_tops = top.num_bins(config)
+      self.how_high = nn.Dense(num_tops, dtype=jnp.float32, kernel_init=zeros)
+      self.kept_top = self.param('kept_top', zeros, (len(EIGHTHS) + 1, num_tops, num_tops))
+      self.of_density = self.param('of_density', zeros, (density.num_bins(config), num_tops))
     reach = config.span // level.patch[1]
     self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
     # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
@@ -76,12 +84,18 @@ class Form(nn.Module):
 
   def logits(self, y_NxAxD, region: Region, bar_A):
     """Of the bars `bar_A`; of the form in `region` only what is before each is read."""
-    logits_NxAxR = self.repeat_logits(y_NxAxD, after(lag_of(region.repeat_NxL))[:, bar_A], bar_A)
-    if not self.config.densities:
-      return logits_NxAxR
-    logp_NxAxRxB = jax.nn.log_softmax(self.density_logits(y_NxAxD, region.density_NxL, bar_A))
-    logits_NxAxRxB = logits_NxAxR[..., None] + logp_NxAxRxB
-    return logits_NxAxRxB.reshape(*logits_NxAxR.shape[:2], -1)
+    logits_NxAxRx = self.repeat_logits(y_NxAxD, after(lag_of(region.repeat_NxL))[:, bar_A], bar_A)
+    if self.config.densities:
+      say_NxAx1xB = self.how_dense(y_NxAxD)[:, :, None]
+      say_NxAxRxB = say_NxAx1xB + self.as_there(self.kept, region.density_NxL, bar_A)
+      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(say_NxAxRxB)
+    if self.config.tops:
+      say_NxAx1xH = self.how_high(y_NxAxD)[:, :, None]
+      say_NxAxRxH = say_NxAx1xH + self.as_there(self.kept_top, region.top_NxL, bar_A)
+      if self.config.densities:
+        say_NxAxRxH = say_NxAxRxH[..., None, :] + jnp.asarray(self.of_density)
+      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(say_NxAxRxH)
+    return logits_NxAxRx.reshape(*y_NxAxD.shape[:2], -1)
 
   def repeat_logits(self, y_NxAxD, before_NxA, bar_A):
     """Of what the bars repeat, (N, A, R), where those before them do at the lags `before_NxA`."""
@@ -101,16 +115,16 @@ class Form(nn.Module):
     is_there_AxR = lag_of(np.arange(num_repeats(most))) <= bar_A[:, None]
     return jnp.where(is_there_AxR, logits_NxAxR, NEVER)
 
-  def density_logits(self, y_NxAxD, density_NxL, bar_A):
-    """Of how dense the bars are if they repeat this or that, (N, A, R, B).
+  def as_there(self, kept_IxBxB, bin_NxL, bar_A):
+    """Of the bins of bars if they repeat this or that, (N, A, R, B), from a table.
 
-    A bar is about as dense as the one that it repeats, or else as the one before it.
+    A bar is about as dense and as high as the one that it repeats, or else as the one before it.
     """
     repeat_R = np.arange(num_repeats(self.config.repeats))
     then_AxR = bar_A[:, None] - np.maximum(lag_of(repeat_R), 1)
-    then_NxAxR = jnp.where(then_AxR >= 0, density_NxL[:, jnp.maximum(then_AxR, 0)], 0)
+    then_NxAxR = jnp.where(then_AxR >= 0, bin_NxL[:, jnp.maximum(then_AxR, 0)], 0)
     kind_R = jnp.maximum(eighths_of(repeat_R) - EIGHTHS[0] + 1, 0)
-    return self.how_dense(y_NxAxD)[:, :, None] + jnp.asarray(self.kept)[kind_R, then_NxAxR]
+    return jnp.asarray(kept_IxBxB)[kind_R, then_NxAxR]
 
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""
@@ -126,41 +140,54 @@ class FormEmbed(nn.Module):
 
   @nn.compact
   def __call__(self, region: Region):
-    """Embeddings of repeat and density, (N, L, D)."""
+    """Embeddings of repeat, density and top, (N, L, D)."""
     parts = [
       ('lag', self.config.repeats + 1, lag_of(region.repeat_NxL)),
       ('eighths', EIGHTHS[-1] + 1, eighths_of(region.repeat_NxL)),
     ]
     if self.config.densities:
       parts.append(('density', density.num_bins(self.config), region.density_NxL))
+    if self.config.tops:
+      parts.append(('top', top.num_bins(self.config), region.top_NxL))
     return sum(
       nn.Embed(num, self.width, embedding_init=self.embedding_init, name=name)(id_NxL)
       for name, num, id_NxL in parts
     )
 
 
+def num_parts(config: ModelConfig) -> tuple[int, int, int]:
+  """Repeats, densities and tops that bars may have."""
+  return num_repeats(config.repeats), density.num_bins(config), top.num_bins(config)
+
+
 def num_ids(config: ModelConfig) -> int:
   """Ids of the forms of bars."""
-  return num_repeats(config.repeats) * density.num_bins(config)
+  return math.prod(num_parts(config))
 
 
 def form_of(region: Region, config: ModelConfig):
   """The forms of the bars of whole rolls, ids (N, L)."""
-  if region.density_NxL is None:
-    return region.repeat_NxL
-  return region.repeat_NxL * density.num_bins(config) + region.density_NxL
+  id_NxL, (_, *nums) = region.repeat_NxL, num_parts(config)
+  for num, part_NxL in zip(nums, (region.density_NxL, region.top_NxL), strict=True):
+    if part_NxL is not None:
+      id_NxL = id_NxL * num + part_NxL
+  return id_NxL
 
 
 def parts_of(id_x, config: ModelConfig):
-  """The repeats and the densities of forms, two arrays of ids."""
-  return id_x // density.num_bins(config), id_x % density.num_bins(config)
+  """The repeats, the densities and the tops of forms, three arrays of ids."""
+  _, num_densities, num_tops = num_parts(config)
+  both_x, top_x = id_x // num_tops, id_x % num_tops
+  return both_x // num_densities, both_x % num_densities, top_x
 
 
 def with_form(region: Region, id_NxL, config: ModelConfig) -> Region:
   """Whole rolls with other forms."""
-  repeat_NxL, density_NxL = parts_of(jnp.asarray(id_NxL), config)
+  repeat_NxL, density_NxL, top_NxL = parts_of(jnp.asarray(id_NxL), config)
   return region.replace(
-    repeat_NxL=repeat_NxL, density_NxL=density_NxL if config.densities else None
+    repeat_NxL=repeat_NxL,
+    density_NxL=density_NxL if config.densities else None,
+    top_NxL=top_NxL if config.tops else None,
   )
 
 

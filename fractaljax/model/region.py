@@ -4,7 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import density, repeat
+from fractaljax.model import density, repeat, top
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -35,8 +35,10 @@ class Region:
     density_NxL: for the whole roll, the densities of its first patches, see
       `fractaljax.model.density`; else (N, 1), of the one that the region lies in. None where the
       model says nothing of them.
+    top_NxL: the same of their tops, see `fractaljax.model.top`.
     count_N: notes of the first patch that the region lies in, before it; None for the whole roll,
       too.
+    high_N: those of them that come up to its top.
     margin: K.
   """
 
@@ -51,7 +53,9 @@ class Region:
   memory: Memory | None
   repeat_NxL: jax.Array | None
   density_NxL: jax.Array | None
+  top_NxL: jax.Array | None
   count_N: jax.Array | None
+  high_N: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -96,11 +100,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
-    None,
-    None,
-    None,
-    None,
-    None,
+    *[None] * 7,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)
@@ -111,6 +111,7 @@ def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
   return region.replace(
     repeat_NxL=repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None,
     density_NxL=density.of_rolls(tokens_BxPxT, config) if config.densities else None,
+    top_NxL=top.of_rolls(tokens_BxPxT, config) if config.tops else None,
   )
 
 

@@ -65,6 +65,12 @@ def left_of(id_NxL, config: ModelConfig):
 
 def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
   """Of each patch the density of its bar with the notes until now, (N, L)."""
-  count_NxL = density.count_before(region.count_N, region.inner(seen_NxQxW), grid, config.codec)
   most = config.densities[-1]
+  count_NxL = notes_before(region, seen_NxQxW, grid, config)
   return region.density_NxL * (most + 1) + jnp.minimum(count_NxL, most)
+
+
+def notes_before(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
+  """Notes of the bar before each patch in the scan, (N, L); what is unknown does not count."""
+  is_note_NxPxT = config.codec.is_note(region.inner(seen_NxQxW))
+  return density.count_before(region.count_N, is_note_NxPxT, grid)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
-from fractaljax.model import room
+from fractaljax.model import ceiling, room
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.content import Content
@@ -23,8 +23,9 @@ class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   At each patch its trunk reads the notes that it may see, `Content`, what is known of the patch
-  before anything of its region is generated, `Place`, and what room the bar's density leaves for
-  notes, `Room`. What room and echoes say by themselves is added to the logits.
+  before anything of its region is generated, `Place`, and what the density and the top of the bar
+  leave for notes, `Room` and `Ceiling`. What these and echoes say by themselves is added to the
+  logits.
   """
 
   config: ModelConfig
@@ -54,13 +55,16 @@ class Split(nn.Module):
     config, level = self.config, self.level
     self.place = Place(config, level, is_first=not self.index)
     self.content = Content(config, level)
-    self.room = self.hint = self.song_hint = None
+    self.room = self.ceiling = self.hint = self.song_hint = None
+    num_rows = config.codec.num_pitches // level.patch[0]
     # Of silence, a note that goes on, an onset; or of a gate.
     num_out = NUM_KINDS - 1 if self.is_last else 1
     if self.index and config.densities:
       self.room = room.Room(config, level.width, num_out)
+    if self.index and config.tops:
+      self.ceiling = ceiling.Ceiling(config, level.width, num_rows, num_out)
     if self.decides and config.attributes:
-      self.song_hint = SongHint(config, config.codec.num_pitches // level.patch[0], num_out)
+      self.song_hint = SongHint(config, num_rows, num_out)
     if self.index and config.num_echoes and self.decides:
       self.hint = Hint(config, self.is_last)
     self.trunk = Trunk(level, config.qk_norm, config.dtype, config.remat, self.reach)
@@ -91,8 +95,8 @@ class Split(nn.Module):
     """
     grid = self.grid(region)
     x_NxLxD = self.place(region, grid)
-    room_NxLxD, hint_NxLxV = self.tables(region, seen_NxQxW, grid)
-    x_NxLxD += room_NxLxD
+    vector_NxLxD, hint_NxLxV = self.tables(region, seen_NxQxW, grid)
+    x_NxLxD += vector_NxLxD
     if train and self.config.hide:
       hidden_NxQxW = jax.random.bernoulli(
         self.make_rng('dropout'), self.config.hide, seen_NxQxW.shape
@@ -108,8 +112,8 @@ class Split(nn.Module):
     Returns:
       y_Nx1xD, its logits, and the cache with patch i in it.
     """
-    room_Nx1xD, hint_Nx1xV = self.tables(region, region.canvas_NxQxW, grid, i)
-    x_Nx1xD = one_or_all(place_NxLxD, i, axis=1) + room_Nx1xD
+    vector_Nx1xD, hint_Nx1xV = self.tables(region, region.canvas_NxQxW, grid, i)
+    x_Nx1xD = one_or_all(place_NxLxD, i, axis=1) + vector_Nx1xD
     x_Nx1xD += self.content.step(region.canvas_NxQxW, grid, i)
     y_Nx1xD, cache = self.trunk(x_Nx1xD, self.rope(grid).at(i), cache, i)
     return y_Nx1xD, self.logits(y_Nx1xD, hint_Nx1xV), cache
@@ -121,24 +125,29 @@ class Split(nn.Module):
     """What tables say of each patch, or of patch `i` alone, by attributes and counted notes.
 
     Returns:
-      Vectors of the room there (N, L, D), and logits of room, song and echoes (N, L, V), or
-      (N, 1, ...); 0 without any.
+      Vectors of room and ceiling there (N, L, D), and logits of these, of the song and of echoes
+      (N, L, V), or (N, 1, ...); 0 without any.
     """
-    room_NxAxD = hint_NxAxV = 0.0
+    vector_NxAxD = hint_NxAxV = 0.0
+    row_NxA = one_or_all(rows_of_pitch(region, grid), i, axis=1)
+    step_NxA = one_or_all(steps_of_bar(region, grid, self.config), i, axis=1)
     if self.room is not None:
-      room_NxA = one_or_all(room.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
-      room_NxAxD = self.room(room_NxA)
+      id_NxA = one_or_all(room.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
+      vector_NxAxD += self.room(id_NxA)
       if self.decides:
-        step_NxA = one_or_all(steps_of_bar(region, grid, self.config), i, axis=1)
-        hint_NxAxV += self.by_value(self.room.logits(room_NxA, step_NxA))
+        hint_NxAxV += self.by_value(self.room.logits(id_NxA, step_NxA))
+    if self.ceiling is not None:
+      id_NxA = one_or_all(ceiling.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
+      vector_NxAxD += self.ceiling(id_NxA)
+      if self.decides:
+        hint_NxAxV += self.by_value(self.ceiling.logits(id_NxA, row_NxA, step_NxA))
     if self.song_hint is not None:
-      row_NxA = one_or_all(rows_of_pitch(region, grid), i, axis=1)
       hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
     if self.hint is not None:
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
       below_NxExAx3 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
       hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx3)
-    return room_NxAxD, hint_NxAxV
+    return vector_NxAxD, hint_NxAxV
 
   def by_value(self, hint_NxAxG):
     """Logits of values for those of their kinds; of gates as they are."""

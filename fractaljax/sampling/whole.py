@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import density, repeat
-from fractaljax.model.form import empty_cache, form_of, num_ids, parts_of, with_form
+from fractaljax.model import repeat
+from fractaljax.model.form import empty_cache, form_of, num_ids, num_parts, parts_of, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
 from fractaljax.model.region import whole_roll, with_own_form
@@ -65,7 +65,7 @@ def _form(decoder: Decoder, job: Job):
 
   Bars of which all is known have that of their notes, and so have those of a target. Of one that is
   asked to repeat another the model says how much of it comes again, and of one of which some notes
-  are known how many there are with these.
+  are known how many there are with these and how high they go.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
@@ -73,8 +73,8 @@ def _form(decoder: Decoder, job: Job):
   num, num_bars = own_BxL.shape
   asked_L = decoder.knobs.repeat_L[:num_bars]
   asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
-  repeat_K, density_K = parts_of(np.arange(num_ids(config)), config)
-  lag_K, (_, least_BxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
+  repeat_K, *bins_2xK = parts_of(np.arange(num_ids(config)), config)
+  lag_K, (_, *least_2xBxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
 
   def body(i, state):
     id_BxL, cache, logp_B = state
@@ -82,12 +82,13 @@ def _form(decoder: Decoder, job: Job):
     logits, cache = decoder.apply('form_step', region, cache, i)
     scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
     logits_Bx1xK = steered(logits, scale_B, decoder)
-    uniform_Bx1, own_Bx1, is_own_Bx1, least_Bx1 = (
+    uniform_Bx1, own_Bx1, is_own_Bx1, *least_2xBx1 = (
       jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
-      for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL, least_BxL)
+      for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL, *least_2xBxL)
     )
-    is_asked_K = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
-    may_be_Bx1xK = is_asked_K & (density_K >= least_Bx1[..., None])
+    may_be_Bx1xK = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
+    for bin_K, least_Bx1 in zip(bins_2xK, least_2xBx1, strict=True):
+      may_be_Bx1xK &= bin_K >= least_Bx1[..., None]
     id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)
     id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
     id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
@@ -100,20 +101,25 @@ def _form(decoder: Decoder, job: Job):
 
 
 def steered(logits_Nx1xK, scale_B, decoder: Decoder):
-  """Logits of forms, guided and tempered, (B, 1, K): of repeats, and of densities given these.
+  """Logits of forms, guided and tempered, (B, 1, K): of repeats, of densities and tops given these.
 
   Each apart: what has one probable density would else be favoured at low temperatures over what has
   several, and a bar that comes again is the one, a new bar the other.
   """
-  num, bins = logits_Nx1xK.shape[0], density.num_bins(decoder.model.config)
-  both_Nx1xRxD = logits_Nx1xK.reshape(num, 1, -1, bins)
+  all_Nx1xRxDxH = logits_Nx1xK.reshape(-1, 1, *num_parts(decoder.model.config))
+  both_Nx1xRxD = jax.nn.logsumexp(all_Nx1xRxDxH, axis=-1)
   repeat_Nx1xR = jax.nn.logsumexp(both_Nx1xRxD, axis=-1)
-  repeat_Bx1xR, density_Bx1xRxD = (
+  repeat_Bx1xR, density_Bx1xRxD, top_Bx1xRxDxH = (
     choice.temper(guide(logits, scale_B, decoder), decoder.knobs.temperature_L[0])
-    for logits in (repeat_Nx1xR, both_Nx1xRxD - repeat_Nx1xR[..., None])
+    for logits in (
+      repeat_Nx1xR,
+      both_Nx1xRxD - repeat_Nx1xR[..., None],
+      all_Nx1xRxDxH - both_Nx1xRxD[..., None],
+    )
   )
   both_Bx1xRxD = repeat_Bx1xR[..., None] + jax.nn.log_softmax(density_Bx1xRxD)
-  return both_Bx1xRxD.reshape(both_Bx1xRxD.shape[0], 1, -1)
+  all_Bx1xRxDxH = both_Bx1xRxD[..., None] + jax.nn.log_softmax(top_Bx1xRxDxH)
+  return all_Bx1xRxDxH.reshape(all_Bx1xRxDxH.shape[0], 1, -1)
 
 
 def _own_form(decoder: Decoder, job: Job):

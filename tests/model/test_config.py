@@ -23,6 +23,7 @@ BAD_MODEL = [
   ('matches', -1, 'matches'),
   ('repeats', -1, 'repeats'),
   ('densities', (1, 3), 'densities'),
+  ('tops', (61,), 'tops'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),
@@ -71,6 +72,10 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     *(
       ('densities', dict(patches=((2, 2), (2, 1), (1, 1)), repeats=1, densities=edges))
       for edges in ((0, 3), (3, 1), (3, 3), (-1,))
+    ),
+    *(
+      ('tops', dict(patches=((4, 2), (2, 1), (1, 1)), num_pitches=4, repeats=1, tops=edges))
+      for edges in ((60, 62), (62, 61), (62, 62), (62, 64))
     ),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],

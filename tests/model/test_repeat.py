@@ -89,19 +89,28 @@ def model_of(name, **changes):
   return config, models.random_params(config, scale=0.2), num_steps
 
 
-CASES = [('bars', True, (1, 2)), ('bars', False, ()), ('steps', True, ()), ('steps', False, (1, 2))]
+CASES = [
+  ('bars', True, (1, 2), ()),
+  ('bars', False, (), ()),
+  ('steps', True, (), (61,)),
+  ('steps', False, (1,), (61,)),
+]
 
 
-@pytest.mark.parametrize(('name', 'gate', 'densities'), CASES)
-def test_rolls_and_forms_sum_to_one_and_a_roll_is_scored_with_its_own(name, gate, densities):
-  config, params, num_steps = model_of(name, gate=gate, matches=int(gate), densities=densities)
+@pytest.mark.parametrize(('name', 'gate', 'densities', 'tops'), CASES)
+def test_rolls_and_forms_sum_to_one_and_a_roll_is_scored_with_its_own(name, gate, densities, tops):
+  config, params, num_steps = model_of(
+    name, gate=gate, matches=int(gate), densities=densities, tops=tops
+  )
   rolls_RxPxT, form_ZxL, prob_RxZ = models.joint_probability(config, params, num_steps)
   np.testing.assert_allclose(prob_RxZ.sum(), 1, atol=1e-5)
   steps = config.levels[0].patch[1]
   own_RxL = found(rolls_RxPxT, steps, 3, config.codec)
   if densities:
     count_RxL = (rolls_RxPxT > 0).sum(axis=1).reshape(*own_RxL.shape, steps).sum(axis=2)
-    own_RxL = 3 * own_RxL + np.minimum(count_RxL, 2)
+    own_RxL = (len(densities) + 1) * own_RxL + np.minimum(count_RxL, len(densities))
+  if tops:  # whether the upper of two pitches sounds
+    own_RxL = 2 * own_RxL + rolls_RxPxT[:, 1].reshape(*own_RxL.shape, steps).max(axis=2)
   is_own_RxZ = (own_RxL[:, None] == form_ZxL).all(axis=2)
   crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
   nats_R = models.teacher_forced_nats(config, params, crop)

@@ -119,9 +119,11 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
   assert np.any(heard_NxL[~is_same_N, 2] != free_NxL[~is_same_N, 2])
 
 
-@pytest.mark.parametrize(('densities', 'num_forms'), [((), 36), ((2,), 36 * 8)])
-def test_forms_are_as_frequent_as_they_are_likely(densities, num_forms):
-  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, densities=densities)
+@pytest.mark.parametrize(
+  ('bins', 'num_forms'), [({}, 36), ({'densities': (2,)}, 36 * 8), ({'tops': (61,)}, 36 * 8)]
+)
+def test_forms_are_as_frequent_as_they_are_likely(bins, num_forms):
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, **bins)
   params, num = models.random_params(config, scale=0.2), 4000
   unknown_NxPxT = np.full((num, 2, 6), config.codec.unknown)
   crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)
@@ -130,7 +132,7 @@ def test_forms_are_as_frequent_as_they_are_likely(densities, num_forms):
     tuple(id_L): np.exp(logp) for id_L, logp in zip(np.asarray(id_NxL), logp_N, strict=True)
   }
   # Of many forms some rare ones are not drawn.
-  missing = 0.02 if densities else 0
+  missing = 0.02 if bins else 0
   assert (1 - 10 * missing) * num_forms <= len(by_form) <= num_forms
   assert 1 - missing - 1e-5 < sum(by_form.values()) < 1 + 1e-5
   for form_L, prob in by_form.items():
@@ -138,32 +140,36 @@ def test_forms_are_as_frequent_as_they_are_likely(densities, num_forms):
     assert abs(count - num * prob) < 5 * np.sqrt(num * prob) + 1
 
 
-def test_temperature_weighs_repeats_as_if_nothing_were_said_of_densities():
-  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=2, densities=(1, 2, 3, 4))
+def test_temperature_weighs_repeats_densities_and_tops_each_as_if_the_next_were_not_said():
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=2, densities=(1, 2, 3, 4), tops=(61,))
   params = models.random_params(config, scale=0.2)
   logits_Nx1xK = np.random.default_rng(0).standard_normal((3, 1, num_ids(config)))
   knobs = make_knobs(config, temperature=0.5)
   decoder = Decoder(Fractal(config), params, knobs, Plan())
   tempered_Nx1xK = steered(jnp.asarray(logits_Nx1xK), jnp.ones(3), decoder)
-  tempered_NxRxD = np.asarray(jax.nn.softmax(tempered_Nx1xK)).reshape(3, -1, 5)
-  prob_NxRxD = np.exp(logits_Nx1xK).reshape(3, -1, 5)
-  prob_NxR = prob_NxRxD.sum(axis=2)
-  want_NxR = prob_NxR**2 / (prob_NxR**2).sum(axis=1, keepdims=True)
-  np.testing.assert_allclose(tempered_NxRxD.sum(axis=2), want_NxR, rtol=1e-4)
-  given_NxRxD = prob_NxRxD**2 / (prob_NxRxD**2).sum(axis=2, keepdims=True)
-  np.testing.assert_allclose(tempered_NxRxD / want_NxR[..., None], given_NxRxD, rtol=1e-4)
+  tempered_NxRxDxH = np.asarray(jax.nn.softmax(tempered_Nx1xK)).reshape(3, -1, 5, 2)
+  prob_NxRxDxH = np.exp(logits_Nx1xK).reshape(3, -1, 5, 2)
+
+  def sharp(prob_NxK):
+    return prob_NxK**2 / (prob_NxK**2).sum(axis=-1, keepdims=True)
+
+  repeat_NxR = sharp(prob_NxRxDxH.sum(axis=(2, 3)))
+  density_NxRxD, top_NxRxDxH = sharp(prob_NxRxDxH.sum(axis=3)), sharp(prob_NxRxDxH)
+  want_NxRxDxH = repeat_NxR[..., None, None] * density_NxRxD[..., None] * top_NxRxDxH
+  np.testing.assert_allclose(tempered_NxRxDxH, want_NxRxDxH, rtol=1e-4)
 
 
-def test_a_bar_is_at_least_as_dense_as_the_notes_that_are_known():
-  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, densities=(1, 2, 3, 4))
+def test_a_bar_is_at_least_as_dense_and_as_high_as_the_notes_that_are_known():
+  config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, densities=(1, 2, 3, 4), tops=(61,))
   params, num = models.random_params(config, scale=0.2), 256
   tokens_NxPxT = np.full((num, 2, 6), config.codec.unknown)
   tokens_NxPxT[:, :, 2] = 1  # both notes of a step of the second bar
   crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
   id_NxL = np.asarray(models.quick_jit(functools.partial(decided, config, params))(crop)[0])
-  _, density_NxL = parts_of(id_NxL, config)
+  _, density_NxL, top_NxL = parts_of(id_NxL, config)
   for bar, possible in ((0, range(5)), (1, range(2, 5)), (2, range(5))):
     assert set(density_NxL[:, bar]) == set(possible)
+  assert [set(top_NxL[:, bar]) for bar in range(3)] == [{0, 1}, {1}, {0, 1}]
 
 
 def test_guidance_of_the_form_can_rise_to_its_scale():

@@ -55,6 +55,7 @@ COMPUTED = {
   'model.matches': 1,
   'model.repeats': 2,
   'model.densities': (1, 3),
+  'model.tops': (62, 70),
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
@@ -125,6 +126,7 @@ PLAIN = {'data.transpose': (0, 0)}
 NEEDS = {
   'model.scan': {'model.halo_pitches': 0},  # by pitch, an AR level cannot see the rows above
   'model.densities': {'model.repeats': 2},  # they are a part of the form
+  'model.tops': {'model.repeats': 2},
 }
 
 
