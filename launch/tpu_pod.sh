@@ -2,10 +2,12 @@
 # Training on a Cloud TPU pod, all of its machines, over preemptions.
 #
 #   launch/tpu_pod.sh watch --name=w512 --zone=us-west4-a -- \
-#     --config=configs/w512.py --workdir=gs://my-bucket/runs/w512
+#     --config=configs/w512.py --workdir=gs://my-bucket/runs/w512 \
+#     --config.data.directory=gs://my-bucket/data/mine
 #
 # does everything: asks for the pod, installs the code of the last commit, trains, and starts again
-# when the pod was taken away, until the run is finished. Its parts are commands too.
+# when the pod was taken away, until the run is finished, or refuses its flags or its songs. Its parts
+# are commands too.
 #
 # To adapt (minutes, once `gcloud auth login` and a TPU quota are there): --name, --zone, --type and
 # --runtime. v5e: v5litepod-16 and v2-alpha-tpuv5-lite; v6e: v6e-16 and v2-alpha-tpuv6e; v5p: v5p-16
@@ -37,6 +39,12 @@ unit=fractaljax
 refuse() {
   echo "error: $1; see launch/tpu_pod.sh --help" >&2
   exit 2
+}
+
+# What no other try would help; `watch` tells it from all else that can end a round of it.
+give_up() {
+  echo "error: $1" >&2
+  exit 3
 }
 
 # Runs the command, or shows it.
@@ -115,13 +123,22 @@ program_states() {
   on_workers all "systemctl show --property=SubState --value $unit"
 }
 
+# The program's exit codes: 2 where it refused to go on, with one line that says why.
+exit_codes() {
+  on_workers all "systemctl show --property=ExecMainStatus --value $unit"
+}
+
 resume() {
-  local now=SUSPENDED states
+  local now=SUSPENDED states codes
   [[ $dry_run ]] || now=$(state)
   case $now in
     ACTIVE)
       states=$(program_states) || return
       if grep --quiet --line-regexp --regexp=dead --regexp=failed <<<"$states"; then
+        codes=$(exit_codes) || return
+        if grep --quiet --line-regexp 2 <<<"$codes"; then
+          give_up 'the program refuses to run; "logs" has its reason; mend that, then "run" starts it'
+        fi
         run
       fi
       ;;
@@ -141,8 +158,14 @@ finished() {
 
 watch() {
   ((${#program_flags[@]})) || refuse 'no flags for the program after --'
+  local code
   # In a subshell: the pod may be taken away at any moment, which the next round sees.
-  until (resume) && finished; do
+  until
+    code=0
+    (resume) || code=$?
+    ((code != 3)) || exit 3
+    ((code == 0)) && finished
+  do
     sleep 60
   done
   echo "finished; launch/tpu_pod.sh delete --name=$name --zone=$zone gives the pod back" >&2

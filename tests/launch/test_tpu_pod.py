@@ -15,6 +15,7 @@ echo "$*" >> asked
 case "$*" in
   *describe*) cat state ;;
   *SubState*) cat words ;;
+  *ExecMainStatus*) cat codes ;;
   *create*) echo ACTIVE > state ;;
   *systemd-run*) printf 'exited\\nexited\\n' > words ;;
 esac
@@ -23,19 +24,25 @@ esac
 
 @pytest.fixture
 def pod(tmp_path, launch):
-  """pod(state, words, command): runs a command on a pod in that state, and says what was asked."""
+  """pod(state, words, command): runs a command on a pod in that state.
+
+  Returns its exit code, what it wrote on stderr, and what was asked for.
+  """
   for name, script in {'gcloud': GCLOUD, 'git': '#!/bin/sh\n', 'sleep': '#!/bin/sh\n'}.items():
     (tmp_path / name).write_text(script)
     (tmp_path / name).chmod(0o755)
 
-  def run(state: str, words: str, command: str) -> list[str]:
+  def run(
+    state: str, words: str, command: str, codes: str = '0\n0\n'
+  ) -> tuple[int, str, list[str]]:
     (tmp_path / 'state').write_text(f'{state}\n' if state else '')
     (tmp_path / 'words').write_text(words)
+    (tmp_path / 'codes').write_text(codes)
     ended = launch('tpu_pod.sh', command, *POD, *FLAGS)
-    assert ended.returncode == 0, ended.stderr
     lines = (tmp_path / 'asked').read_text().splitlines()
     parts = ('delete', 'create', 'scp', 'systemd-run')
-    return [part for line in lines for part in parts if f' {part} ' in line]
+    asked = [part for line in lines for part in parts if f' {part} ' in line]
+    return ended.returncode, ended.stderr, asked
 
   return run
 
@@ -87,10 +94,17 @@ def test_the_other_parts_name_the_pod(dry_run, command):
   ],
 )
 def test_resume_does_what_the_state_asks_for(pod, state, words, done):
-  assert pod(state, words, 'resume') == done
+  code, stderr, asked = pod(state, words, 'resume', codes='143\n1\n')
+  assert code == 0 and asked == done, stderr
+
+
+@pytest.mark.parametrize('command', ['resume', 'watch'])
+def test_a_program_that_refuses_to_run_is_not_started_again(pod, command):
+  code, stderr, asked = pod('ACTIVE', 'failed\nfailed\n', command, codes='2\n1\n')
+  assert code == 3 and not asked
+  assert 'refuses to run' in stderr
 
 
 def test_watch_ends_once_every_machine_has_finished(pod):
-  assert pod('SUSPENDED', 'running\nexited\n', 'watch') == [
-    *('delete', 'create', 'scp', 'systemd-run')
-  ]
+  code, stderr, asked = pod('SUSPENDED', 'running\nexited\n', 'watch')
+  assert code == 0 and asked == ['delete', 'create', 'scp', 'systemd-run'], stderr
