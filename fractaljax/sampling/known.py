@@ -18,13 +18,16 @@ def nothing(config: ModelConfig, num_steps: int, metre: tuple[int, int] = (4, 4)
 
 
 def beginning(config: ModelConfig, song: Song, prompt_steps: int, num_steps: int) -> Crop:
-  """The first steps of a song, to be continued; its attributes are those of just these.
+  """The first steps of a song, all if it has no more, to be continued.
+
+  The attributes are those of just these steps.
 
   Raises:
     UserError: the prompt is empty, or as long as what is asked for.
   """
   if not 0 < prompt_steps < num_steps:
     raise UserError(f'--prompt_steps={prompt_steps}: must be between 0 and --steps={num_steps}')
+  prompt_steps = min(prompt_steps, song.num_steps)
   crop = _known(config, song, num_steps, np.arange(num_steps) < prompt_steps)
   return crop._replace(attributes_A=of_beginning(config, song, prompt_steps))
 

@@ -57,6 +57,13 @@ def test_the_beginning_is_the_songs():
   assert crop.valid_T.all()
 
 
+def test_a_beginning_longer_than_the_song_is_all_of_it():
+  model, until_32 = config(), SONG.notes_Nx4[:, 0] < 32
+  short = dataclasses.replace(SONG, notes_Nx4=SONG.notes_Nx4[until_32], num_steps=32)
+  crop = known.beginning(model, short, 128, 160)
+  np.testing.assert_array_equal(unknown_T(model, crop), np.arange(32, 160))
+
+
 def test_all_but_a_hole_is_the_songs():
   model = config('mar')
   crop = known.all_but(model, SONG, (20, 50))
