@@ -39,7 +39,9 @@ def learn(config, song, num_steps: int):
   heard_N = song.notes_Nx4[:, ONSET] < num_steps
   beginning = dataclasses.replace(song, notes_Nx4=song.notes_Nx4[heard_N], num_steps=num_steps)
   c = model.config
-  batch = next(training_batches([beginning], c.codec, 1, num_steps, c.halo, (0, 0), (), 0))
+  batch = next(
+    training_batches([beginning], c.codec, 1, num_steps, c.halo, (0, 0), c.attributes, 0)
+  )
   state = setting.initial_state(model, optimizer)
   step = setting.update(config, model, optimizer)
   for _ in tqdm(range(_UPDATES.value), desc='learning'):

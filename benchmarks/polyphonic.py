@@ -83,7 +83,7 @@ def main(_):
     deadline = threading.Timer(60 * _MINUTES.value, setattr, (interrupt, 'requested', True))
     deadline.daemon = True
     deadline.start()
-    train(config, str(workdir), interrupt=interrupt)
+    state = train(config, str(workdir), interrupt=interrupt)
     minutes = (time.perf_counter() - began) / 60
     if interrupt.requested and minutes < _MINUTES.value:
       return
@@ -97,9 +97,9 @@ def main(_):
       scores[f'{split}_levels'] = [round(x / found.num_steps, 4) for x in found.nats_by_level]
       scores[f'{split}_steps'] = found.num_steps
   setting.report(
-    benchmark='polyphonic', dataset=_DATASET.value, **scores, updates=config.num_steps,
-    best_at=trained.step, parameters=num_parameters(trained.params), minutes=minutes,
-    seed=_SEED.value,
+    benchmark='polyphonic', dataset=_DATASET.value, **scores, updates=int(state.step),
+    planned=config.num_steps, best_at=trained.step, parameters=num_parameters(trained.params),
+    minutes=minutes, seed=_SEED.value,
   )  # fmt: skip
 
 

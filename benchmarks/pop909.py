@@ -1,4 +1,4 @@
-"""Variants of a small model of POP909, as large and trained for as many FLOPs each.
+"""Variants of a small model of POP909, trained for as many FLOPs each.
 
 Prints bits per note of the valid songs and their parts: when and what, how long, how loud; a bound
 (<=) where a level is masked. Songs are scored in windows as long as the crops of training.
@@ -15,8 +15,8 @@ from fractaljax.data.in_c import read_songs
 from fractaljax.model.trunk import num_parameters
 
 # Forms are of bars, which must be patches of an AR level.
-NO_FORM = {'model.repeats': 0, 'model.densities': ()}
-# Three levels of 12x16, 4x4 and 1x1; widths for as many parameters as bars_small has.
+NO_FORM = {'model.repeats': 0, 'model.densities': (), 'model.tops': ()}
+# Three levels of 12x16, 4x4 and 1x1; about as many parameters as bars_small has without form.
 SQUARE = NO_FORM | {
   'model.patches': ((12, 16), (4, 4), (1, 1)),
   'model.capacities': (0.7, 0.35),
@@ -30,6 +30,7 @@ VARIANTS = {
   'musical, ar, no echoes, matches, form': NO_FORM | {'model.echoes': (), 'model.matches': 0},
   'musical, ar, no form': NO_FORM,
   'musical, ar, no densities': {'model.densities': ()},
+  'musical, ar, no tops': {'model.tops': ()},
   'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
   'musical, ar, no gate': {'model.gate': False},
