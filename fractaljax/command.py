@@ -41,6 +41,13 @@ def run(main, when_stopped: str = ''):
   app.run(guarded, flags_parser=_parse)
 
 
+def refuse_useless(why: str, *useless: flags.FlagHolder):
+  """Raises UserError if one of these flags is given: said, and without effect."""
+  for flag in useless:
+    if flag.present:
+      raise UserError(f'--{flag.name} {why}; leave it out')
+
+
 def _is_for_people(record) -> bool:
   """Not what Orbax, and asyncio below it, say of an error that is raised as well."""
   return record.name != 'asyncio' and f'{os.sep}orbax{os.sep}' not in record.pathname

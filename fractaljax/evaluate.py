@@ -40,8 +40,10 @@ def main(_):
   if bool(_CHECKPOINT.value) == bool(_MIDI.value):
     raise UserError('give either --checkpoint, for likelihood, or --midi, for figures of samples')
   if _MIDI.value:
+    command.refuse_useless('is for --checkpoint', _WHICH, _DATA, _SPLIT, _BATCH_SIZE, _SEED)
     _evaluate_samples()
   else:
+    command.refuse_useless('is for --midi', _REFERENCE, _IN_C)
     _evaluate_checkpoint()
 
 

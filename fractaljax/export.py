@@ -6,7 +6,6 @@ import time
 from absl import flags
 
 from fractaljax import command
-from fractaljax.errors import UserError
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run', required=True)
 _WHICH = flags.DEFINE_enum(
@@ -30,11 +29,8 @@ def main(_):
   # Not above: --help and a wrong flag should not wait for JAX.
   from fractaljax.exporting.writing import Wish, export
 
-  for flag in (_STEPS, _PLATFORMS):
-    if flag.present and _FORMAT.value != 'stablehlo':
-      raise UserError(
-        f'--{flag.name} is for --format=stablehlo, the other formats have no use of it'
-      )
+  if _FORMAT.value != 'stablehlo':
+    command.refuse_useless('is for --format=stablehlo', _STEPS, _PLATFORMS)
   began = time.perf_counter()
   wish = Wish(
     _FORMAT.value,

@@ -42,9 +42,11 @@ def _prepare() -> dict:
   if part.index >= part.count:
     raise UserError(f'--shard_index={part.index} must be less than --num_shards={part.count}')
   if _FORMAT.value == 'corpus':
+    command.refuse_useless('is for songs of files', _INPUT, _LIST, _WORKERS, _BEATS)
     return ingest.prepare_corpus(_OUTPUT.value, _SONGS.value, _SEED.value, _OVERWRITE.value, part)
   if not _INPUT.value:
     raise UserError('--input is missing; give a folder of songs, or --format=corpus')
+  command.refuse_useless('is of the built-in corpus', _SONGS, _SEED)
   names = ingest.read_list(_LIST.value) if _LIST.value else None
   items = sources.find(Path(_INPUT.value), _FORMAT.value, names, _BEATS.value)
   return ingest.prepare(items, _OUTPUT.value, _WORKERS.value, _OVERWRITE.value, part)

@@ -42,7 +42,7 @@ _GUIDANCE_RISES = flags.DEFINE_bool(
   'guidance_rises', False, 'let the guidance grow linearly over the first level'
 )
 _PROMPT = flags.DEFINE_string('prompt', None, 'MIDI file whose beginning is continued')
-_PROMPT_STEPS = flags.DEFINE_integer('prompt_steps', 128, 'length of that beginning')
+_PROMPT_STEPS = flags.DEFINE_integer('prompt_steps', 128, 'length of that beginning, at most')
 _INPAINT = flags.DEFINE_string('inpaint', None, 'MIDI file of which a passage is written anew')
 _INPAINT_STEPS = flags.DEFINE_string('inpaint_steps', '64:192', 'that passage, FIRST:END')
 _LIKE = flags.DEFINE_string('like', None, 'MIDI file that gives the attributes')
@@ -71,6 +71,7 @@ def main(_):
 
   if _PROMPT.value and _INPAINT.value:
     raise UserError('--prompt and --inpaint exclude each other; give one of them')
+  _refuse_useless()
   check_local(_OUTPUT.value, 'output')
   song = _song()
   distributed.start()
@@ -123,6 +124,19 @@ def main(_):
     'notes_per_bar': sum(len(song.notes_Nx4) for song in songs) / bars,
   }
   distributed.say(json.dumps(result))
+
+
+def _refuse_useless():
+  if not _PROMPT.value:
+    command.refuse_useless('is the length of a --prompt', _PROMPT_STEPS)
+  if not _INPAINT.value:
+    command.refuse_useless('is a passage of --inpaint', _INPAINT_STEPS)
+  if _INPAINT.value:
+    command.refuse_useless('is what the song of --inpaint has itself', _STEPS)
+  if _PROMPT.value or _INPAINT.value:
+    command.refuse_useless('is what the given song has itself', _METRE, _TEMPO_BPM)
+  if _GUIDANCE.value == 1:
+    command.refuse_useless('is of a --guidance other than 1', _GUIDANCE_RISES)
 
 
 def _song() -> Song:

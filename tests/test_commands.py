@@ -13,8 +13,10 @@ import pytest
 from configs import demo
 from fractaljax.data import ingest
 from fractaljax.music import corpus, midi
+from fractaljax.music.attributes import parse
 from fractaljax.music.crop import transposed
 from fractaljax.music.notes import PITCH
+from fractaljax.sampling.form import FREE
 from runs import write_run, xla_flags
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +25,7 @@ TINY = (
   '--config.model.patches=((16,16),(1,1))',
   '--config.model.widths=(16,16)', '--config.model.depths=(1,1)', '--config.model.heads=(2,2)',
   '--config.model.capacities=(1.0,)', '--config.model.iterations=(2,2)',
-  '--config.model.repeats=0', '--config.model.densities=()',
+  '--config.model.repeats=0', '--config.model.densities=()', '--config.model.tops=()',
   '--config.eval_crops=2', '--config.eval_samples=1', '--config.eval_temperatures=(1.0,)',
   '--config.data.corpus_songs=4',
 )  # fmt: skip
@@ -48,6 +50,30 @@ def refusal(command: str, *flags: str) -> str:
   assert len(lines) == 1
   assert lines[0].startswith('error: ')
   return lines[0]
+
+
+def what_the_sampler_hears(*flags: str) -> dict:
+  """What `sample` asks for, given these flags; no sample is drawn."""
+  code = """
+import json
+from fractaljax import command, sample
+from fractaljax.errors import UserError
+from fractaljax.sampling import draw
+
+def hear(model, params, plan, knobs, crop, *rest):
+  heard = {name: x.tolist() for name, x in knobs._asdict().items()}
+  heard |= {'guided': plan.guided, 'nucleus': plan.nucleus}
+  raise UserError(json.dumps(heard | {'attributes': crop.attributes_A.tolist()}))
+
+draw.draw = hear
+command.run(sample.main)
+"""
+  done = subprocess.run(
+    [sys.executable, '-c', code, *flags],
+    cwd=ROOT, env=dict(os.environ, XLA_FLAGS=xla_flags(1)), capture_output=True, text=True,
+    timeout=300,
+  )  # fmt: skip
+  return json.loads(done.stderr.splitlines()[-1].removeprefix('error: '))
 
 
 @pytest.fixture(scope='module')
@@ -110,6 +136,29 @@ def test_evaluate_sets_midi_files_beside_songs(songs):
   assert '--checkpoint' in refusal('evaluate', *flags, f'--checkpoint={songs}')
 
 
+@pytest.mark.parametrize(
+  ('name', 'flags', 'useless'),
+  [
+    ('sample', (), '--prompt_steps=16'),
+    ('sample', ('--prompt=a.mid',), '--inpaint_steps=0:16'),
+    ('sample', ('--prompt=a.mid',), '--metre=3/4'),
+    ('sample', ('--inpaint=a.mid',), '--steps=64'),
+    ('sample', ('--inpaint=a.mid',), '--tempo_bpm=90'),
+    ('sample', (), '--guidance_rises'),
+    ('evaluate', ('--midi=a', '--reference=b'), '--split=valid'),
+    ('evaluate', ('--checkpoint=a', '--data=b'), '--in_c'),
+    ('export', ('--checkpoint=a',), '--platforms=cpu'),
+    ('prepare', ('--input=a',), '--songs=5'),
+    ('prepare', ('--format=corpus',), '--input=a'),
+  ],
+)
+def test_a_flag_without_effect_is_refused(name, flags, useless):
+  places = [] if name == 'evaluate' else ['--output=out']
+  if name == 'sample':
+    places.append('--checkpoint=run')
+  assert useless.partition('=')[0] in refusal(name, *places, *flags, useless)
+
+
 @pytest.mark.slow
 def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path_factory, tmp_path):
   exported = tmp_path_factory.mktemp('exported') / 'tiny'
@@ -166,7 +215,8 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   # But for what lies at the edges of its pitches and is left out.
   inner, inner_moved = (x[abs(x[:, PITCH] - 64) < 50] for x in (again.notes_Nx4, moved))
   np.testing.assert_array_equal(inner_moved, inner)
-  line = refusal('sample', *model, f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32')
+  hole = f'--inpaint={songs / "song.mid"}', '--inpaint_steps=16:32'
+  line = refusal('sample', *model[:2], *hole)
   assert "'ar'" in line
   assert '--prompt' in line
   assert 'config.model.repeats' in refusal('sample', *model, '--form=A2 A2')
@@ -183,7 +233,13 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   config.model.attributes = ('density', 'key')
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
-  asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am'
+  asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am', '--guidance=2', '--top_p=0.5'
+  heard = what_the_sampler_hears(*model, *asked, '--temperature=0.5,1', '--gate_bias=-1')
+  assert heard == {
+    'temperature_L': [0.5, 1.0], 'gate_bias': -1.0, 'top_p': 0.5, 'guidance': 2.0,
+    'repeat_L': [FREE, FREE, 2, FREE], 'guided': True, 'nucleus': True,
+    'attributes': parse('density=5,key=Am', config.model.attributes).tolist(),
+  }  # fmt: skip
   assert last_json(run('sample', *model, *asked))['samples'] == 1
   assert 'density, key' in refusal('sample', *model, '--attributes=mood=5')
   assert '--tempo_bpm' in refusal('sample', *model, '--attributes=tempo=90')
