@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 help:
 	@echo "make demo   set up, train the demo model on the built-in corpus, write 4 pieces"
 	@echo "make test   set up, check the style, run every test"
-	@echo "make clean  remove the environment, runs and outputs"
+	@echo "make clean  remove the environment, runs, outputs and exports"
 
 demo: $(READY)
 	$(RUN) -m fractaljax.main --config=configs/demo.py --workdir=runs/demo
@@ -29,4 +29,4 @@ $(READY): setup.py
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs outputs fractaljax.egg-info
+	rm -rf $(VENV) runs outputs exports fractaljax.egg-info
