@@ -168,20 +168,16 @@ def build_model(model: ConfigDict) -> ModelConfig:
 
 POSITIVE = (
   'num_steps', 'log_every', 'checkpoint_every', 'keep_checkpoints', 'eval_every', 'eval_crops',
-  'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps', 'optimizer.accumulate',
-  'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
+  'eval_excerpts', 'eval_samples', 'data.corpus_songs', 'data.batch_size', 'data.crop_steps',
+  'optimizer.accumulate', 'optimizer.learning_rate', 'optimizer.clip_norm', 'optimizer.max_skipped',
 )  # fmt: skip
 SHARES = ('data.beginnings', 'optimizer.final_share', 'optimizer.ema_decay')
 BELOW_ONE = ('optimizer.b1', 'optimizer.b2')  # with 1, Adam divides 0 by 0
 NOT_NEGATIVE = ('seed', 'data.workers', 'optimizer.warmup_steps', 'optimizer.weight_decay')
 
 
-def check(config: ConfigDict, num_devices: int) -> ModelConfig:
-  """Checks every value and returns the model's frozen config.
-
-  Raises:
-    UserError: a value is out of range; the message names the key and what would do.
-  """
+def check_ranges(config: ConfigDict):
+  """Raises UserError where a number of a run is out of range, with its key and what would do."""
   rules = (
     (POSITIVE, lambda v: v > 0, 'must be positive'),
     (SHARES, lambda v: 0 <= v <= 1, 'must be in [0, 1]'),
@@ -191,14 +187,23 @@ def check(config: ConfigDict, num_devices: int) -> ModelConfig:
   flat = dict(config) | {f'{a}.{b}': config[a][b] for a in ('data', 'optimizer') for b in config[a]}
   for keys, holds, remedy in rules:
     for key in keys:
-      if not holds(flat[key]):
+      if key in flat and not holds(flat[key]):
         raise UserError(f'config.{key}={flat[key]}: {remedy}')
+  if len(config.data.transpose) != 2 or config.data.transpose[0] > config.data.transpose[1]:
+    raise UserError(f'config.data.transpose={config.data.transpose}: give (lowest, highest)')
+
+
+def check(config: ConfigDict, num_devices: int) -> ModelConfig:
+  """Checks every value and returns the model's frozen config.
+
+  Raises:
+    UserError: a value is out of range; the message names the key and what would do.
+  """
+  check_ranges(config)
   if any(t < 0 for t in config.eval_temperatures):
     raise UserError(f'config.eval_temperatures={config.eval_temperatures}: must not be negative')
   if config.data.damaged not in ('refuse', 'skip'):
     raise UserError(f"config.data.damaged={config.data.damaged}: must be 'refuse' or 'skip'")
-  if len(config.data.transpose) != 2 or config.data.transpose[0] > config.data.transpose[1]:
-    raise UserError(f'config.data.transpose={config.data.transpose}: give (lowest, highest)')
   parts = num_devices * config.optimizer.accumulate
   if config.data.batch_size % parts:
     raise UserError(

@@ -145,9 +145,10 @@ def _song() -> Song:
   if given:
     return midi.read_song(given)
   match = re.fullmatch(r'(\d+)/(\d+)', _METRE.value)
-  if not match or int(match[1]) * 16 % max(int(match[2]), 1) or not int(match[1]) * int(match[2]):
+  metre = beats, unit = tuple(map(int, match.groups())) if match else (0, 0)
+  # What MIDI can hold: few beats, and a unit that is a power of two.
+  if not 0 < beats < 256 or unit.bit_count() != 1 or beats * 16 % unit:
     raise UserError(f'--metre={_METRE.value}: give BEATS/UNIT with a bar of whole 16ths, as 3/4')
-  metre = (int(match[1]), int(match[2]))
   return Song(np.zeros((0, 4), np.int32), _STEPS.value, metre, _TEMPO_BPM.value)
 
 

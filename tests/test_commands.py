@@ -159,6 +159,12 @@ def test_a_flag_without_effect_is_refused(name, flags, useless):
   assert useless.partition('=')[0] in refusal(name, *places, *flags, useless)
 
 
+@pytest.mark.parametrize('metre', ['3', '0/4', '300/4', '12/6', '3/32', '4/0'])
+def test_a_metre_that_midi_cannot_hold_is_refused(metre):
+  line = refusal('sample', '--checkpoint=run', '--output=out', f'--metre={metre}')
+  assert f'--metre={metre}' in line
+
+
 @pytest.mark.slow
 def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path_factory, tmp_path):
   exported = tmp_path_factory.mktemp('exported') / 'tiny'

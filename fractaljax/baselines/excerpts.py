@@ -8,14 +8,13 @@ import numpy as np
 
 from fractaljax.baselines.grammar import Frame
 from fractaljax.baselines.spelling import spell
-from fractaljax.baselines.vocabulary import BOS, EOS, MOST_PLACES, Vocabulary
+from fractaljax.baselines.vocabulary import BOS, EOS, HALO, MOST_PLACES, Vocabulary
 from fractaljax.errors import UserError
 from fractaljax.music.clip import Clip
 from fractaljax.music.codec import FIRST_ONSET, SILENCE
 from fractaljax.music.crop import cut, phase
 from fractaljax.music.notes import DURATION, Song
 
-HALO = 16  # steps before an excerpt that come along, as the fractal's halo
 BUCKET = 512  # lengths are rounded up to a multiple, so that few programs are compiled
 BY_WORD = ('word_S', 'phase_S', 'bar_S')
 
@@ -67,8 +66,6 @@ def from_rolls(
     left_PxH: the steps before it that are known.
   """
   per_bar, num_steps = song.steps_per_bar, tokens_PxT.shape[1]
-  if per_bar > MOST_PLACES:
-    raise UserError(f'{song.source}: bars of {per_bar} steps; REMI has {MOST_PLACES} positions')
   before = left_PxH.shape[1]
   words = []
   if before:
@@ -89,6 +86,16 @@ def from_rolls(
     frame=Frame(np.int32(start % per_bar), np.int32(per_bar), np.int32(num_steps), sounding_P),
     num_notes=np.int32((tokens_PxT >= FIRST_ONSET).sum()),
   )
+
+
+def check_bars(songs: Sequence[Song]):
+  """Raises UserError where a song has bars of more steps than REMI has positions, with its name."""
+  for i in range(len(songs)):
+    if songs[i].steps_per_bar > MOST_PLACES:
+      raise UserError(
+        f'{songs[i].source} has bars of {songs[i].steps_per_bar} steps, and REMI has {MOST_PLACES} '
+        'positions; prepare the songs without it (--list)'
+      )
 
 
 def stack(excerpts: Sequence[Excerpt]) -> Excerpt:

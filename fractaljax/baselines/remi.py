@@ -21,7 +21,7 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'folder of the run; goes on from what is there', required=True
 )
 _IN_C = flags.DEFINE_bool('in_c', False, 'move every song to C major or A minor first')
-_STEPS = flags.DEFINE_integer('steps', 256, 'length of an excerpt in 16ths', lower_bound=4)
+_STEPS = flags.DEFINE_integer('steps', 256, 'length of an excerpt in 16ths', lower_bound=16)
 _MINUTES = flags.DEFINE_float('minutes', 20.0, 'to train for in all', 0.01)
 _WHICH = flags.DEFINE_enum(
   'which', 'latest', ['latest', 'best'], 'newest checkpoint, or likeliest on valid excerpts'
@@ -35,8 +35,10 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 
 def main(_):
   if _SAMPLE.value:
+    command.refuse_useless('is for training, not for --sample', _DATA, _IN_C, _STEPS, _MINUTES)
     _write_samples()
     return
+  command.refuse_useless('is for --sample', _OUTPUT, _SAMPLE_STEPS, _BATCH_SIZE, _SEED)
   if not _DATA.value:
     raise UserError('--data is missing; give what python -m fractaljax.prepare wrote')
   with Interrupt() as interrupt:

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from fractaljax.baselines import grammar
-from fractaljax.baselines.excerpts import HALO, Excerpt, from_rolls, stack
+from fractaljax.baselines.excerpts import Excerpt, from_rolls, stack
 from fractaljax.baselines.spelling import read
 from fractaljax.baselines.transformer import Transformer
-from fractaljax.baselines.vocabulary import BOS, EOS, PAD, Vocabulary
+from fractaljax.baselines.vocabulary import BOS, EOS, HALO, PAD, Vocabulary
 from fractaljax.model.trunk import empty_cache
 from fractaljax.music.crop import phase
 from fractaljax.music.notes import Song

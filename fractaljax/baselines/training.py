@@ -10,11 +10,13 @@ from tqdm import tqdm
 
 from fractaljax.baselines.budget import Budget
 from fractaljax.baselines.config import TransformerConfig, build
-from fractaljax.baselines.excerpts import HALO, Excerpt, batched, of_clips, windows
+from fractaljax.baselines.excerpts import Excerpt, batched, check_bars, of_clips, windows
 from fractaljax.baselines.folder import claim
 from fractaljax.baselines.likelihood import score_batches
 from fractaljax.baselines.step import init_state, update
 from fractaljax.baselines.transformer import Transformer
+from fractaljax.baselines.vocabulary import HALO
+from fractaljax.config import check_ranges
 from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.data.stream import Stream
@@ -53,8 +55,11 @@ def train(config: ConfigDict, workdir: str, interrupt: Interrupt) -> State:
   Raises:
     UserError: a setting, the data or the folder is not as it must be.
   """
+  check_ranges(config)
   model, data = Transformer(build(config)), config.data
   songs = {split: read_songs(data.directory, split, data.in_c) for split in ('train', 'valid')}
+  for each in songs.values():
+    check_bars(each)
   with run_dir.held(workdir), contextlib.ExitStack() as stack:
     claim(workdir, config)
     batches = _stream(config, model.config, songs['train'])

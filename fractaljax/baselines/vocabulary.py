@@ -11,6 +11,7 @@ from fractaljax.music.codec import BIN_WIDTH, NUM_BINS, Codec
 KINDS = ('PAD', 'BOS', 'EOS', 'Bar', 'Position', 'Pitch', 'Velocity', 'Duration')
 PAD, BOS, EOS, BAR, POSITION, PITCH, VELOCITY, DURATION = range(len(KINDS))
 STEPS_PER_BEAT, MOST_PLACES = 4, 16
+HALO = 16  # steps before an excerpt that come along, as the fractal's halo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Vocabulary:
 
   Attributes:
     codec: of the rolls; its pitches and velocity bins have a word each.
-    num_steps: longest excerpt, and longest duration; a multiple of 4.
+    num_steps: longest excerpt, and longest duration; a multiple of 4, the halo's 16 or more.
 
   Raises:
     UserError: miditok is not installed, or a value does not fit.
@@ -31,8 +32,8 @@ class Vocabulary:
   def __post_init__(self):
     if self.codec.name != 'onset':
       raise UserError(f"codec {self.codec.name!r}: REMI spells the codec 'onset' only")
-    if self.num_steps < STEPS_PER_BEAT or self.num_steps % STEPS_PER_BEAT:
-      raise UserError(f'--steps={self.num_steps} is not whole beats; give a multiple of 4')
+    if self.num_steps < HALO or self.num_steps % STEPS_PER_BEAT:
+      raise UserError(f'--steps={self.num_steps}: give a multiple of 4, {HALO} or more')
     # Without miditok a run should be refused before it has begun.
     self.tokenizer  # noqa: B018
 

@@ -112,6 +112,8 @@ class Sheets(Sequence[Sheet]):
   def _heard(self, song: Song) -> tuple[np.ndarray, np.ndarray]:
     """The first step, with the halo, and the end of each crop that may be taken, in steps."""
     num_starts = max(0, -(-(song.num_steps - self.num_steps) // song.steps_per_bar)) + 1
+    # Of crops shorter than a bar none begins where the song has ended.
+    num_starts = min(num_starts, max(-(-song.num_steps // song.steps_per_bar), 1))
     start_K = np.arange(num_starts) * song.steps_per_bar
     return start_K - self._halo, start_K + self.num_steps
 

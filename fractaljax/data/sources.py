@@ -94,16 +94,25 @@ def split_by_name(source: str) -> str:
 def _recognise(root: Path) -> str:
   if next(root.glob('*/beat_midi.txt'), None):
     return 'pop909'
-  return 'rolls' if next(_files(root, '.npz'), None) else 'midi'
+  rolls, midi = next(_files(root, '.npz'), None), next(_files(root, '.mid', '.midi'), None)
+  if rolls and midi:
+    raise UserError(
+      f'--input={root} has MIDI files and rolls ({midi}, {rolls}); give --format=midi or rolls'
+    )
+  return 'rolls' if rolls else 'midi'
 
 
 def _files(root: Path, *suffixes: str) -> Iterator[str]:
   """The files below a folder, as relative paths; only names, since a million need no more."""
-  for folder, _, names in os.walk(root):
+  for folder, _, names in os.walk(root, onerror=_refuse_folder):
     prefix = os.path.relpath(folder, root)
     for name in names:
       if name.lower().endswith(suffixes):
         yield name if prefix == '.' else f'{prefix}/{name}'
+
+
+def _refuse_folder(error: OSError):
+  raise UserError(f'{error.filename} cannot be read: {error.strerror}') from error
 
 
 def _pop909(root: Path, names: Sequence[str] | None):

@@ -40,6 +40,7 @@ class Performance(NamedTuple):
   Attributes:
     onset_N, end_N, pitch_N, velocity_N: of its notes.
     metre: the time signature that holds longest.
+    bar_step: where it begins first, which is a bar line.
     tempo_bpm: mean tempo from the first to the last note, quarters a minute.
     tempo_step_K, tempo_second_K: points of the tempo map.
   """
@@ -49,6 +50,7 @@ class Performance(NamedTuple):
   pitch_N: np.ndarray
   velocity_N: np.ndarray
   metre: tuple[int, int]
+  bar_step: float
   tempo_bpm: float
   tempo_step_K: np.ndarray
   tempo_second_K: np.ndarray
@@ -80,8 +82,10 @@ def read(path: str | PathLike) -> Performance:
   played = np.interp([onset_N.min(), end_N.max()], step_K, second_K)
   tempo_bpm = (end_N.max() - onset_N.min()) / 4 * 60 / max(played[1] - played[0], 1e-6)
   tempo_bpm = float(np.clip(tempo_bpm, MIN_TEMPO_BPM, 1000))
-  velocity_N, metre = np.clip(velocity_N, 1, 127), _metre(score, end_N.max() / scale)
-  return Performance(onset_N, end_N, pitch_N, velocity_N, metre, tempo_bpm, step_K, second_K)
+  velocity_N, (metre, bar_tick) = np.clip(velocity_N, 1, 127), _metre(score, end_N.max() / scale)
+  return Performance(
+    onset_N, end_N, pitch_N, velocity_N, metre, bar_tick * scale, tempo_bpm, step_K, second_K
+  )
 
 
 def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tuple[Song, float]:
@@ -97,10 +101,13 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
   """
   onset_N, end_N = performance.onset_N, performance.end_N
   if beats_Bx3 is None:
+    # An upbeat ends a bar of its own.
+    upbeat = -performance.bar_step % _steps_per_bar(performance.metre)
+    onset_N, end_N = onset_N + upbeat, end_N + upbeat
     metre, offset, are_its_own = grid.estimate_bars(
       onset_N, end_N, performance.pitch_N, performance.metre
     )
-    onset_N, end_N = onset_N - offset, end_N - offset
+    onset_N, end_N, offset = onset_N - offset, end_N - offset, offset - upbeat
   else:
     beats, first = grid.beats_in_bar(beats_Bx3[:, 1] == 1, beats_Bx3[:, 2] == 1)
     metre, are_its_own = (beats, 4), False
@@ -109,7 +116,7 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
     time_2xN = np.stack([onset_N, end_N])
     onset_N, end_N = grid.by_beats(time_2xN, beat_B) - 4 * first
   error = grid.onset_error(onset_N)
-  steps_per_bar = metre[0] * 16 // metre[1]
+  steps_per_bar = _steps_per_bar(metre)
   if not are_its_own:
     start = int(np.rint(onset_N.min())) // steps_per_bar * steps_per_bar
     onset_N, end_N, offset = onset_N - start, end_N - start, offset + start
@@ -186,13 +193,23 @@ def _tempo_map(score: symusic.Score, scale: float):
   return step_K, np.concatenate([[0.0], np.cumsum(second_K)])
 
 
-def _metre(score: symusic.Score, last_tick: float) -> tuple[int, int]:
-  """The time signature that holds longest; 4/4 without one, or if its bar is not whole 16ths."""
+def _metre(score: symusic.Score, last_tick: float) -> tuple[tuple[int, int], float]:
+  """The time signature that holds longest until then, and the tick at which it first begins.
+
+  4/4 from the beginning without one, or if its bar is not whole 16ths.
+  """
   changes = sorted(score.time_signatures, key=BY_TIME)
   ends = [change.time for change in changes[1:]] + [last_tick]
-  lengths = {}
+  lengths, first = {}, {}
   for change, end in zip(changes, ends, strict=False):
     metre = (change.numerator, change.denominator)
-    lengths[metre] = lengths.get(metre, 0) + end - change.time
-  beats, unit = max(lengths, key=lengths.get, default=(4, 4))
-  return (beats, unit) if beats and unit and beats * 16 % unit == 0 else (4, 4)
+    lengths[metre] = lengths.get(metre, 0) + max(min(end, last_tick) - change.time, 0)
+    first.setdefault(metre, change.time)
+  metre = beats, unit = max(lengths, key=lengths.get, default=(4, 4))
+  if beats and unit and beats * 16 % unit == 0:
+    return metre, first.get(metre, 0)
+  return (4, 4), 0
+
+
+def _steps_per_bar(metre: tuple[int, int]) -> int:
+  return metre[0] * 16 // metre[1]

@@ -21,7 +21,7 @@ def overlap(a_N: np.ndarray, b_M: np.ndarray, bin_width: int | None) -> float:
   if len(a_N) == 0 or len(b_M) == 0:
     return float(len(a_N) == len(b_M))
   low, high = min(a_N.min(), b_M.min()), max(a_N.max(), b_M.max())
-  if low == high:
+  if np.isclose(low, high, rtol=1e-9, atol=1e-12):  # one value, however it was rounded
     return 1.0
   if bin_width is None:
     share_2xK = _smoothed(a_N, b_M, low, high)

@@ -87,4 +87,4 @@ def test_batches_have_every_excerpt_once(vocabulary, songs):
   assert sum(int(batch.num_notes.sum()) for batch in batches) == sum(
     int(one.num_notes) for one in found
   )
-  assert jax.tree.leaves(batches[-1])[0].shape[0] == len(found) % 4 or 4
+  assert jax.tree.leaves(batches[-1])[0].shape[0] == (len(found) % 4 or 4)

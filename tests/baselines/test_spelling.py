@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import symusic
 
-from fractaljax.baselines.excerpts import HALO, excerpt, windows
+from fractaljax.baselines.excerpts import check_bars, windows
 from fractaljax.baselines.spelling import read, spell
-from fractaljax.baselines.vocabulary import VELOCITY, Vocabulary
+from fractaljax.baselines.vocabulary import HALO, VELOCITY, Vocabulary
 from fractaljax.data import pipeline
 from fractaljax.errors import UserError
 from fractaljax.music.codec import FIRST_ONSET, NUM_BINS, Codec, onset_token
@@ -79,11 +79,14 @@ def test_excerpts_are_the_crops_of_the_fractal(vocabulary, songs):
   assert [int(one.num_notes) for one in found] == onsets
 
 
-def test_bars_too_long_and_no_miditok_are_refused(vocabulary, monkeypatch):
+def test_bars_too_long_few_steps_and_no_miditok_are_refused(songs, monkeypatch):
   song = Song(np.zeros((0, 4), np.int32), 24, (6, 4), source='six.mid')
-  with pytest.raises(UserError, match='six.mid: bars of 24 steps'):
-    excerpt(vocabulary, song, 0)
-  excerpt(vocabulary, dataclasses.replace(song, metre=(3, 4)), 0)
+  with pytest.raises(UserError, match='six.mid has bars of 24 steps'):
+    check_bars([*songs, song])
+  check_bars([*songs, dataclasses.replace(song, metre=(4, 4))])
+  for num_steps in (12, 18):
+    with pytest.raises(UserError, match=f'--steps={num_steps}'):
+      Vocabulary(Codec('onset'), num_steps)
   monkeypatch.setitem(sys.modules, 'miditok', None)
   with pytest.raises(UserError, match=r'fractaljax\[baselines\]'):
     Vocabulary(Codec('onset'), 64)

@@ -159,6 +159,15 @@ def test_wrong_flags_are_one_line(flags, words, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_rolls_beside_midi_files_are_not_taken_for_all_there_is(tmp_path):
+  (tmp_path / 'input').mkdir()
+  midi.write(corpus.song(0, 0, num_bars=4), tmp_path / 'input/a.mid')
+  np.savez(tmp_path / 'input/cache.npz', np.zeros((16, 88), bool))
+  with pytest.raises(UserError, match='a.mid, cache.npz.*--format'):
+    sources.find(tmp_path / 'input', 'auto', None, use_beats=True)
+  assert len(sources.find(tmp_path / 'input', 'midi', None, use_beats=True)) == 1
+
+
 def test_the_same_command_again_changes_nothing_and_another_is_refused(folder, tmp_path):
   flags = f'--input={folder}', f'--output={tmp_path}/songs'
   first = report(*flags)

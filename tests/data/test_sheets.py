@@ -55,6 +55,12 @@ def test_no_note_that_sounds_is_lost_and_there_is_no_room_too_much(song):
   assert most <= room < most + NOTES_STEP
 
 
+def test_no_crop_shorter_than_a_bar_begins_after_the_song():
+  for num_steps, num_bars in ((96, 2), (64, 2), (48, 1), (40, 1)):  # bars of 48 steps
+    song = Song(np.array([[30, 2, 60, 9]], np.int32), num_steps, (12, 4))
+    assert len(ready([song])[0].stretch_Kx2) == num_bars
+
+
 def test_songs_without_notes_have_room_for_some():
   assert ready([Song(np.zeros((0, 4), np.int32), 64)]).most_notes() == NOTES_STEP
 

@@ -18,6 +18,7 @@ def performance_of(song, shift=0.0, metre=None):
     pitch_N=song.notes_Nx4[:, 2],
     velocity_N=song.notes_Nx4[:, 3],
     metre=metre or song.metre,
+    bar_step=0.0,
     tempo_bpm=120.0,
     tempo_step_K=np.array([0.0, 8000.0]),
     tempo_second_K=np.array([0.0, 1000.0]),

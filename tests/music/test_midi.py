@@ -122,6 +122,25 @@ def test_the_metre_that_holds_longest_and_the_mean_tempo(tmp_path):
   assert song.tempo_bpm == pytest.approx(20 * 60 / 15)
 
 
+@pytest.mark.parametrize('upbeat', [1, 2, 3])
+def test_bars_begin_where_the_metre_does_after_an_upbeat(upbeat, tmp_path):
+  # An upbeat of some quarters, then five bars whose first beats are there.
+  notes = [(480 * k, 240, 60, 9, False) for k in range(upbeat)]
+  notes += [(480 * (upbeat + 4 * bar), 1920, 40, 9, False) for bar in range(5)]
+  metres = [(0, upbeat, 4), (480 * upbeat, 4, 4)]
+  song = midi.read_song(write_score(tmp_path / 'song.mid', notes, metres))
+  onset_N = song.notes_Nx4[:, 0]
+  assert song.metre == (4, 4) and song.num_steps == 96
+  assert onset_N[song.notes_Nx4[:, 2] == 40].tolist() == [16, 32, 48, 64, 80]
+  assert onset_N.min() == 16 - 4 * upbeat and song.offset_steps == 4 * upbeat - 16
+
+
+def test_a_metre_after_the_last_note_does_not_count(tmp_path):
+  notes = [(480 * k, 480, 60, 9, False) for k in range(13)]
+  metres = [(0, 3, 4), (12 * 480, 4, 4), (60 * 480, 2, 4)]
+  assert midi.read_song(write_score(tmp_path / 'song.mid', notes, metres)).metre == (3, 4)
+
+
 @pytest.mark.parametrize('metres', [(), ((0, 3, 32),), ((0, 0, 4),)])
 def test_without_a_metre_of_whole_16ths_it_is_four_four(metres, tmp_path):
   path = write_score(tmp_path / 'song.mid', [(0, 480, 60, 9, False)], metres)

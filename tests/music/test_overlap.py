@@ -18,6 +18,11 @@ def test_the_same_values_overlap_wholly_others_not_at_all(bin_width):
   assert (overlap(a_N, EMPTY, bin_width), overlap(EMPTY, EMPTY, bin_width)) == (0, 1)
 
 
+def test_one_value_that_was_rounded_in_two_ways_is_the_same():
+  one = np.array([2.0])
+  assert overlap(one, np.nextafter(one, 3), None) == 1 and overlap(one, one + 1e-6, None) < 1
+
+
 def test_bins_are_those_of_the_velocities():
   assert overlap(np.array([1, 4]), np.array([2, 3]), 4) == 1
   assert overlap(np.array([4]), np.array([5]), 4) == 0
