@@ -28,7 +28,6 @@ def get_config() -> ConfigDict:
   config.model.dropout = 0.0
   config.model.repeats = 15  # bars
   config.model.densities = (1, 9, 13, 17, 21, 25, 31)  # notes of a bar
-  config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
   config.optimizer.learning_rate = 2e-3
   config.optimizer.ema_decay = 0.99
   config.log_every = 25

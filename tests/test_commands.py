@@ -25,7 +25,7 @@ TINY = (
   '--config.model.patches=((16,16),(1,1))',
   '--config.model.widths=(16,16)', '--config.model.depths=(1,1)', '--config.model.heads=(2,2)',
   '--config.model.capacities=(1.0,)', '--config.model.iterations=(2,2)',
-  '--config.model.repeats=0', '--config.model.densities=()', '--config.model.tops=()',
+  '--config.model.repeats=0', '--config.model.densities=()',
   '--config.eval_crops=2', '--config.eval_samples=1', '--config.eval_temperatures=(1.0,)',
   '--config.data.corpus_songs=4',
 )  # fmt: skip
