@@ -127,7 +127,8 @@ def _pop909(root: Path, names: Sequence[str] | None):
     source = f'{name}/{name}.mid'
     return Item('midi', f'{root}/{source}', '', source, split, f'{folder}/beat_midi.txt')
 
-  return sorted({Path(name).stem for name in names}), make
+  # Not the stem, which of No.1 is No.
+  return sorted({Path(name).name.removesuffix('.mid') for name in names}), make
 
 
 def midi_files(root: Path, names: Sequence[str] | None):
@@ -160,9 +161,12 @@ def _keys(path: Path) -> tuple[str, ...]:
 def _read_splits(root: Path) -> dict[str, str]:
   """The split of each song that train.txt or valid.txt names."""
   lists = [(root / f'{split}.txt', split) for split in ('train', 'valid')]
-  return {
-    name: split for path, split in lists if path.exists() for name in path.read_text().split()
-  }
+  try:
+    return {
+      name: split for path, split in lists if path.exists() for name in path.read_text().split()
+    }
+  except (OSError, UnicodeDecodeError) as error:
+    raise UserError(f'--input={root}: its train.txt or valid.txt is not text ({error})') from error
 
 
 def _printable(name: str) -> str:

@@ -295,6 +295,15 @@ def test_file_names_of_any_bytes(folder, tmp_path):
   assert report(f'--input={folder}', f'--output={tmp_path}/songs')['songs'] == 8
 
 
+def test_folders_of_pop909_have_any_names_and_lists_are_text(tmp_path):
+  pop909_like(tmp_path, ['No.1', '002'])
+  items = sources.find(tmp_path, 'pop909', None, use_beats=True)
+  assert sorted(item.source for item in items) == ['002/002.mid', 'No.1/No.1.mid']
+  (tmp_path / 'train.txt').write_bytes(b'\xff\xfe')
+  with pytest.raises(UserError, match='train.txt'):
+    sources.find(tmp_path, 'pop909', None, use_beats=True)
+
+
 @pytest.fixture
 def pop909():
   directory = ROOT.parent / 'shared' / 'data' / 'pop909'
