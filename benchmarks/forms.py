@@ -61,8 +61,9 @@ def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.n
 
 
 def highest_pitches(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray:
-  """Pitches of the highest notes of bars, (N, L); one below all others in those without any."""
-  return config.codec.low + np.asarray(highest_rows(tokens_NxPxT, config))
+  """Pitches of the highest notes of bars, (N, L); NaN in those without any."""
+  row_NxL = np.asarray(highest_rows(tokens_NxPxT, config))
+  return np.where(row_NxL < 0, np.nan, config.codec.low + row_NxL)
 
 
 def main(_):
@@ -93,8 +94,8 @@ def main(_):
   if config.densities:
     densities = by_bin(dense_NxL, notes['found'], notes['songs'], config.densities)
   if config.tops:
-    highest = {name: highest_pitches(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
-    tops = by_bin(top_NxL, highest['found'], highest['songs'], config.tops)
+    highest = (highest_pitches(rolls[name], config) for name in ('found', 'songs'))
+    tops = by_bin(top_NxL, *highest, config.tops)
   setting.report(
     benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value, **shares,
     kept=kept(said_NxL, found['found'], common_NxL),

@@ -42,7 +42,7 @@ def by_bin(said_NxL, x_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list
 
   Args:
     said_NxL: bins of the bars of samples, as was said: of their notes, or of their highest ones.
-    x_NxL: what they have.
+    x_NxL: what they have; NaN where there is nothing, which counts as the first bin.
     songs_NxL: what those of songs have.
     edges: of the bins, but for the first, which begins at 0.
   """
@@ -52,5 +52,5 @@ def by_bin(said_NxL, x_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list
     of_NxL = said_NxL == number
     if of_NxL.any():
       shares = of_NxL.mean(), (in_songs_NxL == number).mean(), (found_NxL == number)[of_NxL].mean()
-      table[least] = [round(float(x), 3) for x in (*shares, x_NxL[of_NxL].mean())]
+      table[least] = [round(float(x), 3) for x in (*shares, np.nanmean(x_NxL[of_NxL]))]
   return table

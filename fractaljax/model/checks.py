@@ -98,8 +98,9 @@ def _check_context(config):
     not edges or (is_inside and sorted(set(edges)) == list(edges) and config.repeats > 0),
     'tops',
     edges,
-    'must be () (off), or rising pitches above the lowest of the roll with a form that they are '
-    'part of; set config.model.repeats',
+    f'must be () (off), or rising pitches within {lowest + 1} .. '
+    f'{lowest + config.codec.num_pitches - 1} with a form that they are part of; set '
+    'config.model.repeats',
   )
 
 

@@ -51,7 +51,8 @@ class Form(nn.Module):
       num_tops = top.num_bins(config)
       self.how_high = nn.Dense(num_tops, dtype=jnp.float32, kernel_init=zeros)
       self.kept_top = self.param('kept_top', zeros, (len(EIGHTHS) + 1, num_tops, num_tops))
-      self.of_density = self.param('of_density', zeros, (density.num_bins(config), num_tops))
+      if config.densities:
+        self.of_density = self.param('of_density', zeros, (num_bins, num_tops))
     reach = config.span // level.patch[1]
     self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
     # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.

@@ -20,7 +20,7 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 
   Jit it with `static_argnums=(0, 1)`. Known cells stay as they are; those that an AR level has not
   reached yet do not influence what comes before them, but that a bar is said to have at least the
-  notes that are known.
+  notes that are known, and to go as high as these.
 
   Args:
     model: the model.

@@ -10,6 +10,7 @@ import pytest
 import models
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
+from fractaljax.model.region import hide
 from fractaljax.model.rope import rope_table
 from fractaljax.model.split import Split
 from fractaljax.model.trunk import Trunk
@@ -173,6 +174,32 @@ def test_masked_cells_are_not_seen_and_no_child_sees_a_later_patch():
       assert by_region_NxL[own].all() or not by_region_NxL[own].any()
       seen.append(by_region_NxL[own].any())
   assert 0.2 < np.mean(seen) < 0.8
+
+
+@pytest.mark.parametrize('bins', [{'densities': (1, 3)}, {'tops': (62,)}])
+def test_notes_of_masked_cells_are_not_counted(bins):
+  patches = (4, 4), (4, 1), (2, 1), (1, 1)
+  config = models.tiny(patches, ('ar', 'ar', 'ar', 'mar'), 4, 'onset', repeats=2, **bins)
+  params, region = models.random_params(config), models.random_region(config, 3, num=4)
+  grid = make_grid(region.size, (1, 1), 'time')
+  # Tops that the upper cell comes up to, and notes and high ones before it: none.
+  region = region.replace(row_N=np.full(4, 2), count_N=np.zeros(4, int), high_N=np.zeros(4, int))
+  if config.tops:
+    region = region.replace(top_NxL=np.ones((4, 1), int))
+
+  @models.quick_jit
+  def logits(token, hidden_NxL):
+    row, col = region.origin
+    told = region.replace(canvas_NxQxW=region.canvas_NxQxW.at[:, row, col].set(token))
+    seen_NxQxW = hide(told, grid, hidden_NxL, config.codec)
+    return Fractal(config).apply(params, 3, told, seen_NxQxW, method='predict')[0]
+
+  is_first_NxL = np.tile(np.arange(2) == 0, (4, 1))
+  silence, onset = (logits(token, is_first_NxL) for token in (0, config.codec.num_values - 1))
+  np.testing.assert_array_equal(silence, onset)
+  # Shown, it changes what is said of the cell above it.
+  silence, onset = (logits(token, ~is_first_NxL) for token in (0, config.codec.num_values - 1))
+  assert np.all(np.any(np.asarray(silence != onset)[:, 1], axis=1))
 
 
 def test_neighbours_condition_the_children_of_mar_levels_only():
