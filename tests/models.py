@@ -105,7 +105,7 @@ def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
   def draw(path, leaf):
     names = [key.key for key in path]
     middle = 1.0 if 'scale' in names else 0.0
-    spread = scale / SCALE if 'hint' in names else scale
+    spread = scale / SCALE if {'hint', 'by_row', 'by_step'} & set(names) else scale
     return np.asarray(middle + spread * rng.standard_normal(leaf.shape), np.float32)
 
   return jax.tree_util.tree_map_with_path(draw, shapes)

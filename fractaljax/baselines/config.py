@@ -4,7 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from fractaljax.baselines.vocabulary import Vocabulary
+from fractaljax.baselines.vocabulary import HALO, Vocabulary
 from fractaljax.errors import UserError
 from fractaljax.model.config import Level
 from fractaljax.music.codec import Codec
@@ -116,6 +116,8 @@ def build(config: ConfigDict) -> TransformerConfig:
     raise UserError(f'config.model.dropout={model.dropout}: must be in [0, 1)')
   if model.dtype not in ('float32', 'bfloat16'):
     raise UserError(f"config.model.dtype={model.dtype}: choose 'float32' or 'bfloat16'")
+  if config.data.crop_steps < HALO:  # the longest note of the halo needs a word, too
+    raise UserError(f'--steps={config.data.crop_steps}: give {HALO} or more')
   return TransformerConfig(
     Vocabulary(Codec('onset', model.low_pitch, model.num_pitches), config.data.crop_steps),
     model.width, model.depth, model.heads, model.dropout, model.phrase_bars, model.dtype,

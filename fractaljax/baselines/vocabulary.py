@@ -20,7 +20,7 @@ class Vocabulary:
 
   Attributes:
     codec: of the rolls; its pitches and velocity bins have a word each.
-    num_steps: longest excerpt, and longest duration; a multiple of 4, the halo's 16 or more.
+    num_steps: longest excerpt, and longest duration; a multiple of 4.
 
   Raises:
     UserError: miditok is not installed, or a value does not fit.
@@ -32,8 +32,8 @@ class Vocabulary:
   def __post_init__(self):
     if self.codec.name != 'onset':
       raise UserError(f"codec {self.codec.name!r}: REMI spells the codec 'onset' only")
-    if self.num_steps < HALO or self.num_steps % STEPS_PER_BEAT:
-      raise UserError(f'--steps={self.num_steps}: give a multiple of 4, {HALO} or more')
+    if self.num_steps < STEPS_PER_BEAT or self.num_steps % STEPS_PER_BEAT:
+      raise UserError(f'--steps={self.num_steps} is not whole beats; give a multiple of 4')
     # Without miditok a run should be refused before it has begun.
     self.tokenizer  # noqa: B018
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import symusic
 
+from fractaljax.baselines.config import base, build, settle
 from fractaljax.baselines.excerpts import check_bars, windows
 from fractaljax.baselines.spelling import read, spell
 from fractaljax.baselines.vocabulary import HALO, VELOCITY, Vocabulary
@@ -86,7 +87,7 @@ def test_bars_too_long_few_steps_and_no_miditok_are_refused(songs, monkeypatch):
   check_bars([*songs, dataclasses.replace(song, metre=(4, 4))])
   for num_steps in (12, 18):
     with pytest.raises(UserError, match=f'--steps={num_steps}'):
-      Vocabulary(Codec('onset'), num_steps)
+      build(settle(base(), 'songs', True, num_steps, 1.0))
   monkeypatch.setitem(sys.modules, 'miditok', None)
   with pytest.raises(UserError, match=r'fractaljax\[baselines\]'):
     Vocabulary(Codec('onset'), 64)
