@@ -42,17 +42,12 @@ class Form(nn.Module):
     self.embed = FormEmbed(config, level.width, nn.Embed.embedding_init)
     self.song = SongEmbed(config, level.width)
     if config.densities:
-      num_bins = density.num_bins(config)
-      self.how_dense = nn.Dense(num_bins, dtype=jnp.float32, kernel_init=zeros)
-      # By how much comes again: the densities of the bar that is repeated, and of this one. First,
-      # where none is repeated, of the bar before and of this one.
-      self.kept = self.param('kept', zeros, (len(EIGHTHS) + 1, num_bins, num_bins))
+      self.density = Bins(config, density.num_bins(config))
     if config.tops:
-      num_tops = top.num_bins(config)
-      self.how_high = nn.Dense(num_tops, dtype=jnp.float32, kernel_init=zeros)
-      self.kept_top = self.param('kept_top', zeros, (len(EIGHTHS) + 1, num_tops, num_tops))
-      if config.densities:
-        self.of_density = self.param('of_density', zeros, (num_bins, num_tops))
+      self.top = Bins(config, top.num_bins(config))
+    if config.densities and config.tops:
+      shape = density.num_bins(config), top.num_bins(config)
+      self.top_of_density = self.param('top_of_density', zeros, shape)
     reach = config.span // level.patch[1]
     self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
     # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
@@ -87,15 +82,13 @@ class Form(nn.Module):
     """Of the bars `bar_A`; of the form in `region` only what is before each is read."""
     logits_NxAxRx = self.repeat_logits(y_NxAxD, after(lag_of(region.repeat_NxL))[:, bar_A], bar_A)
     if self.config.densities:
-      say_NxAx1xB = self.how_dense(y_NxAxD)[:, :, None]
-      say_NxAxRxB = say_NxAx1xB + self.as_there(self.kept, region.density_NxL, bar_A)
-      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(say_NxAxRxB)
+      density_NxAxRxB = self.density(y_NxAxD, region.density_NxL, bar_A)
+      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(density_NxAxRxB)
     if self.config.tops:
-      say_NxAx1xH = self.how_high(y_NxAxD)[:, :, None]
-      say_NxAxRxH = say_NxAx1xH + self.as_there(self.kept_top, region.top_NxL, bar_A)
+      top_NxAxRxH = self.top(y_NxAxD, region.top_NxL, bar_A)
       if self.config.densities:
-        say_NxAxRxH = say_NxAxRxH[..., None, :] + jnp.asarray(self.of_density)
-      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(say_NxAxRxH)
+        top_NxAxRxH = top_NxAxRxH[..., None, :] + self.by_density()
+      logits_NxAxRx = logits_NxAxRx[..., None] + jax.nn.log_softmax(top_NxAxRxH)
     return logits_NxAxRx.reshape(*y_NxAxD.shape[:2], -1)
 
   def repeat_logits(self, y_NxAxD, before_NxA, bar_A):
@@ -116,20 +109,38 @@ class Form(nn.Module):
     is_there_AxR = lag_of(np.arange(num_repeats(most))) <= bar_A[:, None]
     return jnp.where(is_there_AxR, logits_NxAxR, NEVER)
 
-  def as_there(self, kept_IxBxB, bin_NxL, bar_A):
-    """Of the bins of bars if they repeat this or that, (N, A, R, B), from a table.
-
-    A bar is about as dense and as high as the one that it repeats, or else as the one before it.
-    """
-    repeat_R = np.arange(num_repeats(self.config.repeats))
-    then_AxR = bar_A[:, None] - np.maximum(lag_of(repeat_R), 1)
-    then_NxAxR = jnp.where(then_AxR >= 0, bin_NxL[:, jnp.maximum(then_AxR, 0)], 0)
-    kind_R = jnp.maximum(eighths_of(repeat_R) - EIGHTHS[0] + 1, 0)
-    return jnp.asarray(kept_IxBxB)[kind_R, then_NxAxR]
+  def by_density(self):
+    """Of tops, by the density, (B, H): a bar without notes has the first."""
+    is_silent_Bx1 = density.is_silent(self.config)[:, None]
+    is_higher_H = np.arange(top.num_bins(self.config)) > 0
+    return jnp.where(is_silent_Bx1 & is_higher_H, NEVER, self.top_of_density)
 
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""
     return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_repeats(self.config.repeats)))
+
+
+class Bins(nn.Module):
+  """Logits of the bins, of densities or of tops, of bars.
+
+  A bar is about as dense and as high as the one that it repeats, or else as the one before it.
+  """
+
+  config: ModelConfig
+  num: int
+
+  @nn.compact
+  def __call__(self, y_NxAxD, bin_NxL, bar_A):
+    """Of the bars `bar_A` if they repeat this or that, (N, A, R, B)."""
+    heard_NxAxB = nn.Dense(self.num, dtype=jnp.float32, kernel_init=zeros, name='heard')(y_NxAxD)
+    # By how much comes again: the bins of the bar that is repeated, and of this one. First, where
+    # none is repeated, of the bar before and of this one.
+    like_IxBxB = self.param('like', zeros, (len(EIGHTHS) + 1, self.num, self.num))
+    repeat_R = np.arange(num_repeats(self.config.repeats))
+    then_AxR = bar_A[:, None] - np.maximum(lag_of(repeat_R), 1)
+    then_NxAxR = jnp.where(then_AxR >= 0, bin_NxL[:, jnp.maximum(then_AxR, 0)], 0)
+    kind_R = jnp.maximum(eighths_of(repeat_R) - EIGHTHS[0] + 1, 0)
+    return heard_NxAxB[:, :, None] + jnp.asarray(like_IxBxB)[kind_R, then_NxAxR]
 
 
 class FormEmbed(nn.Module):

@@ -225,7 +225,7 @@ def test_a_bar_is_as_dense_as_the_one_that_it_repeats_where_that_is_learned():
   # What is repeated whole has the same density, what repeats none that of the bar before.
   kept = np.zeros((8, 4, 4), np.float32)
   kept[7] = kept[0] = 50 * np.eye(4)
-  params['params']['form']['kept'] = kept
+  params['params']['form']['density']['like'] = kept
   region = whole_roll(models.as_crop(random_rolls(config, 1), config.halo, config.codec), config)
   region = with_form(region, np.array([[1, 2, 3, 0]]), config)
   logits_1xLxK = Fractal(config).apply(params, region, method='form_logits')

@@ -240,20 +240,30 @@ def test_the_form_hears_tops_before_a_bar():
     assert differs_L.tolist() == [later > bar for later in range(4)]
 
 
+def test_a_bar_of_no_note_is_not_high():
+  form_L = np.zeros(4, int)
+  # Bars of the first density have no note; or none, or one.
+  for densities, num_tops in (((1, 3), 1), ((2, 3), 4)):
+    config = model(densities=densities)
+    prob_LxRxDxH = np.exp(form_logp(config)(models.random_params(config, scale=0.3), form_L))
+    assert np.count_nonzero(prob_LxRxDxH[3, 0, 0]) == num_tops
+    assert np.all(prob_LxRxDxH[3, 0, 1:] > 0)
+
+
 def test_a_bar_is_as_high_as_the_one_that_it_repeats_and_its_density_where_that_is_learned():
-  config = model(densities=(1, 3))
+  config = model(densities=(2, 3))
   params = jax.tree.map(np.zeros_like, models.random_params(config))
   logp = form_logp(config)
   # What is repeated whole has the same top, what repeats none that of the bar before.
   kept = np.zeros((8, 4, 4), np.float32)
   kept[7] = kept[0] = 50 * np.eye(4)
-  params['params']['form']['kept_top'] = kept
+  params['params']['form']['top']['like'] = kept
   logp_RxDxH = np.asarray(logp(params, np.array([1, 2, 3, 0])))[3]
   assert logp_RxDxH[0].argmax(axis=1).tolist() == [3] * 3  # none: bar 2
   for repeat, want in ((7, 3), (14, 2), (21, 1)):  # all of the bar 1, 2, 3 before
     assert logp_RxDxH[repeat].argmax(axis=1).tolist() == [want] * 3
   assert np.ptp(logp_RxDxH[1]) == 0  # a quarter of the bar before says nothing here
-  params['params']['form']['of_density'] = np.eye(3, 4, 1, dtype=np.float32)
+  params['params']['form']['top_of_density'] = np.eye(3, 4, 1, dtype=np.float32)
   logp_RxDxH = np.asarray(logp(params, np.array([1, 2, 3, 0])))[3]
   assert logp_RxDxH[1].argmax(axis=1).tolist() == [1, 2, 3]
   # Densities are as likely whatever is learned of tops.
