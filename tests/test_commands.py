@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from ast import literal_eval
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import forked
 from configs import demo
+from forked import ROOT
 from fractaljax.data import ingest
 from fractaljax.music import corpus, midi
 from fractaljax.music.attributes import parse
@@ -19,7 +20,6 @@ from fractaljax.music.notes import PITCH
 from fractaljax.sampling.form import FREE
 from runs import write_run, xla_flags
 
-ROOT = Path(__file__).parents[1]
 TINY = (
   '--config=configs/demo.py', '--config.num_steps=4', '--config.data.crop_steps=32',
   '--config.model.patches=((16,16),(1,1))',
@@ -43,10 +43,10 @@ def run(command: str, *flags: str) -> subprocess.CompletedProcess:
 
 def refusal(command: str, *flags: str) -> str:
   """The one line with which a command refuses."""
-  done = run(command, *flags)
-  assert done.returncode == 2, done.stderr
-  assert 'Traceback' not in done.stderr
-  lines = [line for line in done.stderr.splitlines() if line.strip()]
+  status, stderr = forked.run(command, *flags)
+  assert status == 2, stderr
+  assert 'Traceback' not in stderr
+  lines = [line for line in stderr.splitlines() if line.strip()]
   assert len(lines) == 1
   assert lines[0].startswith('error: ')
   return lines[0]
