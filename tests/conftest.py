@@ -1,6 +1,8 @@
 """Set-up of the whole suite: eight simulated devices, and data sets that may be absent."""
 
+import atexit
 import os
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -16,7 +18,9 @@ os.environ['XLA_FLAGS'] = ' '.join((
 ))  # fmt: skip
 os.environ['JAX_PLATFORMS'] = 'cpu'
 # A run compiles what the run before it did: for this session, what took long is kept.
-os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp(prefix='fractaljax-tests-'))
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+  cache = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='fractaljax-tests-')
+  atexit.register(shutil.rmtree, cache, ignore_errors=True)
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 # Commands under test must not start anew for the sake of speed.
