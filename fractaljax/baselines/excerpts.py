@@ -91,9 +91,10 @@ def from_rolls(
 def check_bars(songs: Sequence[Song]):
   """Raises UserError where a song has bars of more steps than REMI has positions, with its name."""
   for i in range(len(songs)):
-    if songs[i].steps_per_bar > MOST_PLACES:
+    song = songs[i]
+    if song.steps_per_bar > MOST_PLACES:
       raise UserError(
-        f'{songs[i].source} has bars of {songs[i].steps_per_bar} steps, and REMI has {MOST_PLACES} '
+        f'{song.source} has bars of {song.steps_per_bar} steps, and REMI has {MOST_PLACES} '
         'positions; prepare the songs without it (--list)'
       )
 

@@ -16,11 +16,6 @@ def num_bins(config: ModelConfig) -> int:
   return len(config.densities) + 1
 
 
-def is_silent(config: ModelConfig) -> np.ndarray:
-  """Whether the bars of each bin have no note, (B,)."""
-  return (np.arange(num_bins(config)) == 0) & (config.densities[0] == 1)
-
-
 def bin_of(count_x, edges: tuple[int, ...]):
   """How many of the edges a count reaches."""
   return (count_x[..., None] >= np.array(edges)).sum(axis=-1)

@@ -111,9 +111,9 @@ class Form(nn.Module):
 
   def by_density(self):
     """Of tops, by the density, (B, H): a bar without notes has the first."""
-    is_silent_Bx1 = density.is_silent(self.config)[:, None]
-    is_higher_H = np.arange(top.num_bins(self.config)) > 0
-    return jnp.where(is_silent_Bx1 & is_higher_H, NEVER, self.top_of_density)
+    table_BxH = jnp.asarray(self.top_of_density)
+    is_silence = self.config.densities[0] == 1  # the first density
+    return table_BxH.at[0, 1:].set(NEVER) if is_silence else table_BxH
 
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""

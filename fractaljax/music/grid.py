@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fractaljax.music.notes import bar_steps
+
 NUM_PHASES = 120  # candidates for the offset, in a step
 # A file that is on the grid already stays there, though another phase may fit a little better.
 TOLERANCE = 0.01
@@ -53,7 +55,7 @@ def estimate_bars(
     return metre, offset, True
   guess = metre if metre[0] > 2 else (4, 4)
   step_N = np.rint(onset_N - offset).astype(int)
-  downbeat = estimate_downbeat(step_N, end_N - onset_N, pitch_N, guess[0] * 16 // guess[1])
+  downbeat = estimate_downbeat(step_N, end_N - onset_N, pitch_N, bar_steps(guess))
   if downbeat % 4 == 0 and metre[0] > 1:
     return metre, offset, True
   return guess, offset + downbeat, False

@@ -12,7 +12,7 @@ import symusic
 
 from fractaljax.errors import UserError
 from fractaljax.music import grid
-from fractaljax.music.notes import DURATION, ONSET, Song
+from fractaljax.music.notes import DURATION, ONSET, Song, bar_steps
 
 MAX_STEPS = 100_000
 MIN_TEMPO_BPM = 4.0  # MIDI's slowest is 3.6
@@ -102,7 +102,7 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
   onset_N, end_N = performance.onset_N, performance.end_N
   if beats_Bx3 is None:
     # An upbeat ends a bar of its own.
-    upbeat = -performance.bar_step % _steps_per_bar(performance.metre)
+    upbeat = -performance.bar_step % bar_steps(performance.metre)
     onset_N, end_N = onset_N + upbeat, end_N + upbeat
     metre, offset, are_its_own = grid.estimate_bars(
       onset_N, end_N, performance.pitch_N, performance.metre
@@ -116,7 +116,7 @@ def on_grid(performance: Performance, beats_Bx3: np.ndarray | None = None) -> tu
     time_2xN = np.stack([onset_N, end_N])
     onset_N, end_N = grid.by_beats(time_2xN, beat_B) - 4 * first
   error = grid.onset_error(onset_N)
-  steps_per_bar = _steps_per_bar(metre)
+  steps_per_bar = bar_steps(metre)
   if not are_its_own:
     start = int(np.rint(onset_N.min())) // steps_per_bar * steps_per_bar
     onset_N, end_N, offset = onset_N - start, end_N - start, offset + start
@@ -209,7 +209,3 @@ def _metre(score: symusic.Score, last_tick: float) -> tuple[tuple[int, int], flo
   if beats and unit and beats * 16 % unit == 0:
     return metre, first.get(metre, 0)
   return (4, 4), 0
-
-
-def _steps_per_bar(metre: tuple[int, int]) -> int:
-  return metre[0] * 16 // metre[1]

@@ -32,9 +32,14 @@ class Song:
   @property
   def steps_per_bar(self) -> int:
     """Steps (16ths) in a bar."""
-    beats, unit = self.metre
-    return beats * 16 // unit
+    return bar_steps(self.metre)
 
   @property
   def num_bars(self) -> int:
     return self.num_steps // self.steps_per_bar
+
+
+def bar_steps(metre: tuple[int, int]) -> int:
+  """Steps (16ths) in a bar of a metre."""
+  beats, unit = metre
+  return beats * 16 // unit
