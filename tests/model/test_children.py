@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model.children import children
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS
 from fractaljax.model.matches import EQUAL_NOTE
 from fractaljax.model.patches import make_grid
@@ -56,7 +55,8 @@ def all_children(region, config, level):
   grid = make_grid(region.size, level.patch, level.scan)
   flat_C = jnp.arange(len(region.row_N) * len(grid))
   cond_Cx1 = jnp.zeros((len(flat_C), 1))
-  return children(region, grid, region.canvas_NxQxW, flat_C, cond_Cx1, config, level), grid
+  seen_NxQxW = region.canvas_NxQxW
+  return models.children_of(region, grid, seen_NxQxW, flat_C, cond_Cx1, config, level), grid
 
 
 def first_patches(roll_PxT, config):

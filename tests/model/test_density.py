@@ -8,7 +8,6 @@ import pytest
 
 import models
 from fractaljax.model import density, room
-from fractaljax.model.children import children
 from fractaljax.model.form import form_of, num_ids, with_form
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
@@ -69,7 +68,7 @@ def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(gene
     if index:
       bar_C = [bar_C[n] for n in parent_C]
     cond_CxD = np.zeros((len(flat_C), 1))
-    region = children(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
+    region = models.children_of(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
     assert region.density_NxL[:, 0].tolist() == [densities_NxL[each] for each in bar_C]
     count_C, row_C, col_C = map(np.asarray, (region.count_N, region.row_N, region.col_N))
     for c, (n, bar) in enumerate(bar_C):

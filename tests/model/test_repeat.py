@@ -8,7 +8,6 @@ import pytest
 
 import models
 from fractaljax.model import repeat
-from fractaljax.model.children import children
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
@@ -164,7 +163,7 @@ def test_how_much_is_repeated_is_told_at_every_level(lag):
       grid = make_grid(each.size, level.patch, level.scan)
       last_C = np.array([each.row_N.shape[0] * len(grid) - 1])
       cond_CxD = np.zeros((1, 1))
-      each = children(each, grid, each.canvas_NxQxW, last_C, cond_CxD, config, level)
+      each = models.children_of(each, grid, each.canvas_NxQxW, last_C, cond_CxD, config, level)
       assert each.memory.trust_NxE[0, 1] // NUM_LIKENESSES == eighths
 
 
@@ -176,7 +175,7 @@ def test_a_repeat_is_an_echo_of_the_bar_that_is_repeated(echoes):
   region = whole_roll(models.as_crop(tokens_NxPxT, 3, codec), config)
   grid = make_grid(region.size, (5, 4), 'time')
   cond_CxD = np.zeros((24, 1))
-  bars = children(
+  bars = models.children_of(
     region, grid, region.canvas_NxQxW, np.arange(24), cond_CxD, config, config.levels[0]
   )
   lag_C = repeat.lag_of(found(tokens_NxPxT, 4, 7, codec)).reshape(-1)

@@ -9,7 +9,6 @@ import pytest
 import models
 from fractaljax.model import ceiling, top
 from fractaljax.model.ceiling import ABOVE, AT, BELOW
-from fractaljax.model.children import children
 from fractaljax.model.form import form_of, with_form
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
@@ -75,7 +74,7 @@ def test_every_patch_is_told_the_top_of_its_bar_and_the_notes_before_it_that_com
     if index:
       bar_C = [bar_C[n] for n in flat_C // len(grid)]
     cond_CxD = np.zeros((len(flat_C), 1))
-    region = children(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
+    region = models.children_of(region, grid, seen_NxQxW, flat_C, cond_CxD, config, level)
     assert region.top_NxL[:, 0].tolist() == [said_NxL[each] for each in bar_C]
     high_C, row_C, col_C = map(np.asarray, (region.high_N, region.row_N, region.col_N))
     for c, (n, bar) in enumerate(bar_C):
