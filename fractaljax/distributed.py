@@ -45,7 +45,7 @@ def start(stop_together: bool = False) -> None:
   jax.config.update('jax_enable_preemption_service', stop_together)
   try:
     jax.distributed.initialize(*given)
-  except (ValueError, RuntimeError) as error:
+  except (ValueError, RuntimeError, IndexError) as error:
     reason = ' '.join(str(error).split())[:200]
     raise UserError(
       f'the processes do not find each other ({reason}); give --coordinator=HOST:PORT, '

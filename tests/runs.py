@@ -17,6 +17,7 @@ from fractaljax.training.state import State
 def tiny_config(**changes) -> ConfigDict:
   """Three levels, an AR, a MAR and an AR one; 64 pitches, crops of 32 steps, 8 songs."""
   config = base()
+  config.seed = 1_700_000_000_000  # a time, which has more than 32 bits
   config.num_steps = 6
   config.data.corpus_songs = 8
   config.data.batch_size = 4

@@ -7,21 +7,21 @@ from ml_collections import ConfigDict
 
 from fractaljax.baselines.excerpts import Excerpt
 from fractaljax.baselines.transformer import Transformer, counted, next_logits
-from fractaljax.training.optimizer import make_optimizer
+from fractaljax.training.optimizer import learning_rate, make_optimizer, make_schedule
 from fractaljax.training.state import State, advance
 
 
-def optimizer(config: ConfigDict) -> optax.GradientTransformation:
-  """The fractal's, without its cosine: `Budget.share` scales each update."""
-  flat = ConfigDict(config.to_dict() | {'final_share': 1.0})
-  return make_optimizer(flat, flat.warmup_steps)
+def optimizer(config: ConfigDict) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  """The fractal's, without its cosine, and its learning rate: `Budget.share` scales each update."""
+  flat = ConfigDict(config.to_dict() | {'final_share': 1.0}), config.warmup_steps
+  return make_optimizer(*flat), make_schedule(*flat)
 
 
 def init_state(config: ConfigDict, model: Transformer) -> State:
   """A fresh state."""
   word_1x1 = jnp.zeros((1, 1), jnp.int32)
   params = model.init(jax.random.key(config.seed), word_1x1, word_1x1, word_1x1)
-  opt_state = optimizer(config.optimizer).init(params)
+  opt_state = optimizer(config.optimizer)[0].init(params)
   return State(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), opt_state)
 
 
@@ -43,12 +43,14 @@ def update(
 
   nats, grads = jax.value_and_grad(mean_nats)(state.params)
   settings = config.optimizer
-  updates, opt_state = optimizer(settings).update(grads, state.opt_state, state.params)
+  adamw, schedule = optimizer(settings)
+  updates, opt_state = adamw.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, jax.tree.map(lambda u: share * u, updates))
   bits = nats * counted_BxL.sum() / jnp.log(2)
   metrics = {
     'bits_per_note': bits / jnp.maximum(batch.num_notes.sum(), 1),
     'grad_norm': optax.tree.norm(grads),
+    'learning_rate': share * learning_rate(schedule, state.opt_state),
   }
   is_finite = jnp.isfinite(nats + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite

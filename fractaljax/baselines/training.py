@@ -100,8 +100,7 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
   """Updates until the time is over or a stop is asked for; in the end the state is saved."""
   config, budget, step, metrics = run.config, run.budget, int(state.step), None
   advance = jax.jit(functools.partial(update, config, run.model), donate_argnums=0)
-  rate = functools.partial(_rate, config, budget)
-  settings = config.optimizer.max_skipped, rate, config.optimizer.clip_norm
+  settings = config.optimizer.max_skipped, config.optimizer.clip_norm
   meter = Meter(config.log_every, config.data.batch_size, *settings)
   bar = tqdm(total=1.0, bar_format='{percentage:3.0f}%|{bar}| {elapsed}{postfix}')
 
@@ -131,12 +130,6 @@ def _loop(run: Run, state: State, interrupt: Interrupt) -> State:
   if interrupt.requested:
     say(f'stopped at step {step}; the same command goes on from there')
   return state
-
-
-def _rate(config: ConfigDict, budget: Budget, step: int) -> float:
-  """Learning rate about now."""
-  warm = min(1.0, step / max(config.optimizer.warmup_steps, 1))
-  return config.optimizer.learning_rate * warm * budget.share
 
 
 def _keep(run: Run, state: State, interrupt: Interrupt) -> None:

@@ -49,7 +49,11 @@ def read(folder: Path) -> dict:
     file = folder / name
     if not file.is_file():
       raise UserError(f'{file} is missing; export the run again')
-    if _fingerprint(file) != fingerprint:
+    try:
+      is_same = _fingerprint(file) == fingerprint
+    except OSError as error:
+      raise UserError(f'{file} cannot be read ({error.strerror})') from error
+    if not is_same:
       raise UserError(f'{file} is damaged; export the run again')
   return about
 

@@ -1,5 +1,6 @@
 """A trained model from wherever it lies: the folder of its run, or an export of it."""
 
+import os
 from pathlib import Path
 
 from fractaljax.config import build_model
@@ -15,10 +16,13 @@ def load(directory: str, placement: Placement, which: str = 'latest') -> Trained
   """Opens a checkpoint of a run, 'latest' or 'best', or an export, which has only one.
 
   Raises:
-    UserError: the folder has neither, or what is there is damaged or of another version.
+    UserError: the folder has neither, or what is there is damaged or of another version; or 'best'
+      is asked for of an export.
   """
   if not is_export(directory):
     return trained.load(directory, placement, which)
+  if which != 'latest':
+    raise UserError(f'--which={which}: {directory} is an export, of one checkpoint; leave it out')
   folder = Path(directory)
   about = description.read(folder)
   if about['kind'] == 'stablehlo':
@@ -35,4 +39,4 @@ def load(directory: str, placement: Placement, which: str = 'latest') -> Trained
 def is_export(directory: str) -> bool:
   """Whether a folder has an export in it, damaged perhaps."""
   names = (description.NAME, weights.ORBAX, weights.SAFETENSORS)
-  return any((Path(directory) / name).exists() for name in names)
+  return any(os.path.exists(os.path.join(directory, name)) for name in names)

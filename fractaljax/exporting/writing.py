@@ -72,7 +72,7 @@ def _describe(workdir: str, model: Trained, wish: Wish) -> dict:
     'averaged': wish.averaged,
     'dtype': wish.dtype,
     'parameters': num_parameters(model.params),
-    'metrics': last_evaluation(workdir, model.step),
+    'metrics': last_evaluation(workdir, model.step) if wish.averaged else {},
     'codec': describe_codec(model.model.config.codec),
   }
 

@@ -127,7 +127,7 @@ class Evaluation:
     for temperature in config.eval_temperatures:
       interrupt.check()
       knobs = make_knobs(model.config, temperature)
-      tokens = drawing(params, crop, numbers, knobs, np.uint32(config.seed))
+      tokens = drawing(params, crop, numbers, knobs, np.uint32(config.seed % 2**32))
       tokens_BxPxT = placement.gather(tokens)[: config.eval_samples]
       songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
     return songs

@@ -96,8 +96,7 @@ def _loop(
 ) -> State:
   """Updates until the last one, or until a stop is asked for; in the end the state is saved."""
   start, last = int(state.step), config.num_steps
-  schedule = make_schedule(config.optimizer, last)
-  settings = config.optimizer.max_skipped, schedule, config.optimizer.clip_norm
+  settings = config.optimizer.max_skipped, config.optimizer.clip_norm
   meter = Meter(config.log_every, config.data.batch_size, *settings)
   bar = tqdm(total=last, initial=start, unit='step', dynamic_ncols=True, disable=not is_first())
 
@@ -116,6 +115,7 @@ def _loop(
   with bar:
     if is_evaluated_at(start) and not checkpoints.is_evaluated(start):
       evaluate(start)  # the run was stopped while it evaluated
+      meter.restart()
     stop = interrupt.requested
     for step in range(start + 1, last + 1):
       if stop:

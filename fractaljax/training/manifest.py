@@ -43,7 +43,10 @@ def damage(folder: epath.Path) -> str | None:
       f'{folder} is a {found[0]}, version {found[1]}, and this program reads a {FORMAT}, version '
       f'{VERSION}; use the version of fractaljax that wrote it'
     )
-  expected, present = content['files'], _files(folder)
+  try:
+    expected, present = content['files'], _files(folder)
+  except OSError as error:  # or it was removed meanwhile, for a newer one
+    return f'it cannot be read ({error.strerror})'
   wrong = sorted(name for name in expected if present.get(name) != expected[name])
   if not wrong:
     return None

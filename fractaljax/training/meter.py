@@ -27,12 +27,11 @@ class Meter:
     every: updates in a mean.
     crops: crops an update.
     max_skipped: updates in a row that may be skipped.
-    learning_rate: a function of the step.
     clip_norm: gradients of a larger norm were clipped.
   """
 
-  def __init__(self, every: int, crops: int, max_skipped: int, learning_rate, clip_norm: float):
-    self._every, self._crops, self._learning_rate = every, crops, learning_rate
+  def __init__(self, every: int, crops: int, max_skipped: int, clip_norm: float):
+    self._every, self._crops = every, crops
     self._max_skipped, self._in_a_row, self._clip_norm = max_skipped, 0, clip_norm
     self._pending: list[dict] = []
     self._since = time.perf_counter()
@@ -69,7 +68,6 @@ class Meter:
     now = time.perf_counter()
     rate = len(read) / (now - self._since)
     means |= {'train/steps_per_second': rate, 'train/crops_per_second': rate * self._crops}
-    means['train/learning_rate'] = float(self._learning_rate(step))
     self._pending = []
     self.restart()
     return means

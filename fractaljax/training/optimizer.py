@@ -16,6 +16,12 @@ def make_schedule(config: ConfigDict, num_steps: int) -> optax.Schedule:
   )
 
 
+def learning_rate(schedule: optax.Schedule, opt_state) -> jax.Array:
+  """That of the next update of an optimizer with this state; skipped updates do not count."""
+  (_, count), *_ = optax.tree.get_all_with_path(opt_state, 'count')
+  return schedule(count)
+
+
 def make_optimizer(config: ConfigDict, num_steps: int) -> optax.GradientTransformation:
   """Clipping by global norm and AdamW with decay on matrices only.
 

@@ -71,13 +71,15 @@ def claim(workdir: str, config: ConfigDict) -> None:
   """Writes the config into the run's folder, or checks that the run in it goes on with it.
 
   Raises:
-    UserError: the folder has a run of another architecture.
+    UserError: the folder has a run of another architecture, or of songs in other keys.
   """
   path = folder(workdir) / CONFIG
   if path.exists():
     before = read_config(workdir)
     changed = [k for k in config.model if before.model[k] != config.model[k]]
     changed = [f'config.model.{k}' for k in changed if k not in MAY_CHANGE]
+    if config.data.in_c != before.data.in_c:
+      changed.append('config.data.in_c')
     if changed:
       raise UserError(
         f'{workdir} has a run with another {", ".join(changed)}; go on with the same values or '

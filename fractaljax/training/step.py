@@ -13,12 +13,14 @@ from fractaljax.music.clip import Clip
 from fractaljax.music.codec import FIRST_ONSET, Codec
 from fractaljax.music.crop import Crop
 from fractaljax.music.raster import rasterise
+from fractaljax.training.optimizer import learning_rate, make_schedule
 from fractaljax.training.state import State, advance
 
 
 def train_step(
   model: Fractal,
   optimizer: optax.GradientTransformation,
+  schedule: optax.Schedule,
   ema_decay: float,
   seed: int,
   accumulate: int,
@@ -34,6 +36,7 @@ def train_step(
 
   Args:
     model, optimizer, ema_decay: what to train, and how.
+    schedule: the optimizer's learning rate, for the metrics.
     seed: of masks and dropout, with the state's step.
     accumulate: parts of each device's share that are taken one after another, to save memory.
     placement: of the devices.
@@ -54,6 +57,7 @@ def train_step(
   metrics = loss_metrics(model, losses, num_steps, num_notes(batch, model.config.codec))
   metrics['padding'] = 1 - num_steps / batch.valid_T.size
   metrics['grad_norm'] = optax.tree.norm(grads)
+  metrics['learning_rate'] = learning_rate(schedule, state.opt_state)
   is_finite = jnp.isfinite(metrics['nats_per_step'] + metrics['grad_norm'])
   metrics['skipped'] = 1.0 - is_finite
   return advance(state, params, opt_state, ema_decay, is_finite), metrics
@@ -71,7 +75,8 @@ def jit_step(
   The state that is given to the program is donated to it. That given here, or its shapes, says how
   the parts of one are placed.
   """
-  settings = config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
+  schedule = make_schedule(config.optimizer, config.num_steps)
+  settings = schedule, config.optimizer.ema_decay, config.seed, config.optimizer.accumulate
   crop_steps, where = config.data.crop_steps, placement.of_state(state)
   return jax.jit(
     functools.partial(train_step, model, optimizer, *settings, placement, crop_steps),

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import fractaljax
-from fractaljax.exporting import weights
+from fractaljax.errors import UserError
+from fractaljax.exporting import opening, weights
 from fractaljax.exporting.writing import Wish, export
+from fractaljax.mesh import data_parallel
 from runs import tiny_config, write_run
 
 KINDS = ('orbax', 'safetensors')
@@ -52,6 +54,12 @@ def test_an_export_is_the_run(run, samples, tmp_path, kind):
   np.testing.assert_array_equal(after.sample(3, STEPS, seed=7), samples)
 
 
+def test_the_best_of_an_export_cannot_be_asked_for(run, tmp_path):
+  exported(run, tmp_path / 'out')
+  with pytest.raises(UserError, match='--which=best: .*out is an export.*leave it out'):
+    opening.load(str(tmp_path / 'out'), data_parallel(jax.devices()[:1]), 'best')
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_four_devices_open_what_one_does(run, tmp_path, kind):
   exported(run, tmp_path / 'out', kind)
@@ -90,6 +98,8 @@ def test_the_metrics_are_those_of_the_last_evaluation_before_the_checkpoint(run,
   ]
   (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, rows)) + '\n{"step": ')
   assert exported(run, tmp_path / 'out')['metrics'] == rows[1]
+  # An evaluation is of the average.
+  assert exported(run, tmp_path / 'last', averaged=False)['metrics'] == {}
   (run / 'metrics.jsonl').unlink()
   assert exported(run, tmp_path / 'other')['metrics'] == {}
 

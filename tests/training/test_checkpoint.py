@@ -134,6 +134,19 @@ def test_a_damaged_checkpoint_is_passed_over(workdir, placement, capsys, item, h
   jax.tree.map(np.testing.assert_array_equal, state, state_at(2))
 
 
+def test_a_checkpoint_that_is_removed_while_it_is_read_is_passed_over(workdir, monkeypatch, capsys):
+  checksum = manifest.crc32
+
+  def remove_first(path):
+    if '/checkpoints/2/' in str(path):
+      shutil.rmtree(workdir / 'checkpoints' / '2', ignore_errors=True)
+    return checksum(path)
+
+  monkeypatch.setattr(manifest, 'crc32', remove_first)
+  assert Checkpoints(str(workdir)).find() == 1
+  assert 'No such file' in capsys.readouterr().err
+
+
 def test_if_all_are_damaged_each_is_named_and_nothing_is_changed(workdir):
   for step in ('1', '2'):
     flip(largest(workdir / 'checkpoints' / step / 'ema'))

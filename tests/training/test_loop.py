@@ -16,6 +16,7 @@ from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.interrupt import Interrupt
 from fractaljax.training.loop import train
 from fractaljax.training.meter import Meter
+from fractaljax.training.optimizer import make_schedule
 from fractaljax.training.score import SCORE
 from runs import exact_config, tiny_config
 
@@ -131,6 +132,8 @@ def test_a_run_tells_of_itself(straight):
   for name in ('bits_per_note', 'nats_per_step', 'nats_per_step/0_gate', 'nats_per_step/2_value',
                'grad_norm', 'overflow/1', 'steps_per_second', 'learning_rate'):  # fmt: skip
     assert np.isfinite(training[f'train/{name}'])
+  schedule = make_schedule(tiny_config().optimizer, 6)
+  assert training['train/learning_rate'] == pytest.approx((schedule(0) + schedule(1)) / 2)
   assert 0 <= training['train/padding'] < 1
   for name in ('eval_valid/bits_per_note', 'eval_train/nats_per_step', 'songs_valid/notes_per_bar',
                'samples_t1/notes_per_bar', 'samples_t1/pitch_std', 'samples_t1/token_coverage',
@@ -143,7 +146,7 @@ def test_a_run_tells_of_itself(straight):
 
 
 def test_updates_whose_gradient_was_clipped_are_counted():
-  meter = Meter(9, 1, 9, lambda step: 0.0, clip_norm=2.0)
+  meter = Meter(9, 1, 9, clip_norm=2.0)
   for step, norm in enumerate((1.0, 3.0, 1.9, 1.8, np.inf)):
     meter.add(step, {'grad_norm': norm, 'skipped': float(np.isinf(norm))})
   assert meter.flush(4)['train/clip_rate'] == 1 / 4

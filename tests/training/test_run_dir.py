@@ -54,6 +54,8 @@ def test_only_what_the_parameters_mean_must_stay(tmp_path):
   other = {'model.scan': 'pitch', 'model.halo': 8}
   with pytest.raises(UserError, match=r'config\.model\.halo, config\.model\.scan; .*--workdir'):
     run_dir.claim(str(tmp_path), tiny_config(**other))
+  with pytest.raises(UserError, match=r'another config\.data\.in_c; .*--workdir'):
+    run_dir.claim(str(tmp_path), tiny_config(**{'data.in_c': True}))
   assert run_dir.read_config(str(tmp_path)).model.halo == 4
 
 
