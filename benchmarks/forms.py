@@ -1,13 +1,13 @@
 """Whether samples keep to their form: what bars were said to be, and what their notes are.
 
-Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, at all or
-by half of the notes, in each quarter of their length: as it was said of the samples, as their notes
-do, as the notes of the valid songs do in excerpts of that length, and of the training songs in
-their beginnings. Of the bars that are said to repeat one, how many do so at the lag that was said,
-by how many eighths of the notes were said to come again; and how many eighths do, on average. Then
-the notes a bar, in each quarter; and by the density that was said, from how many notes on, in how
-many bars it was, how many bars of the songs have it, how many of the first do, and their notes. By
-the top that was said the same of the pitches of the highest notes.
+Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, in each
+quarter of their length: as it was said of the samples, as their notes do, as the notes of the valid
+songs do in excerpts of that length, and of the training songs in their beginnings. Of the bars that
+are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
+were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
+and by the density that was said, from how many notes on, in how many bars it was, how many bars of
+the songs have it, how many of the first do, and their notes. By the top that was said the same of
+the pitches of the highest notes.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -20,7 +20,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import by_bin, by_quarter, common_eighths, kept, repeats_by_quarter
+from benchmarks.kept import by_bin, by_quarter, common_eighths, kept
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
@@ -89,7 +89,7 @@ def main(_):
   found = {name: np.asarray(of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
-  shares = {name: repeats_by_quarter(x_NxL) for name, x_NxL in {'said': said_NxL, **found}.items()}
+  shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
   densities = tops = None
   if config.densities:
     densities = by_bin(dense_NxL, notes['found'], notes['songs'], config.densities)

@@ -4,7 +4,7 @@ import numpy as np
 
 from fractaljax.model import density
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.repeat import EIGHTHS, HALF, eighths_of, lag_of, overlaps
+from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, overlaps
 
 
 def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelConfig):
@@ -19,12 +19,6 @@ def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelC
 def by_quarter(x_NxL: np.ndarray) -> list[float]:
   """Means over the bars of each quarter."""
   return [round(float(x.mean()), 3) for x in np.array_split(x_NxL, 4, axis=1)]
-
-
-def repeats_by_quarter(id_NxL) -> dict[int, list[float]]:
-  """Which share of the bars repeat one, by so many eighths at least, in each quarter."""
-  eighths_NxL = np.asarray(eighths_of(id_NxL))
-  return {least: by_quarter(eighths_NxL >= least) for least in (EIGHTHS[0], HALF)}
 
 
 def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:

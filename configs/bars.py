@@ -24,7 +24,7 @@ def get_config() -> ConfigDict:
   config.model.halo_pitches, config.model.chord_pitches = 12, 36
   config.model.echoes, config.model.matches = (64, 128), 1  # 4 and 8 bars before
   config.model.repeats = 31  # bars
-  config.model.densities = (1, 6, 9, *range(11, 25, 2), 25, 28, 31, 35, 40)  # notes of a bar
+  config.model.densities = (1, 9, 13, 17, 21, 25, 31)  # notes of a bar
   config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
   config.model.attributes = (
     'key', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',

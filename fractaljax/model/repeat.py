@@ -12,9 +12,8 @@ from fractaljax.music.codec import Codec
 
 # Shares are whole numbers of so many parts, so that equals are equal in every program.
 PARTS = 4096
-# A bar has two eighths of its notes in common with one that it repeats, or more; 8 is all of them.
-EIGHTHS = 2, 3, 4, 5, 6, 7, 8
-HALF = 4
+# A bar has four eighths of its notes in common with one that it repeats, or more; 8 is all of them.
+EIGHTHS = 4, 5, 6, 7, 8
 
 
 def num_repeats(most: int) -> int:
@@ -65,12 +64,12 @@ def overlaps(tokens_NxPxT, steps: int, most: int, codec: Codec):
 def find(both_NxLxK, either_NxLxK):
   """What each bar repeats, ids (N, L).
 
-  A bar can repeat those with which it has a quarter of their notes in common, and repeats the one
-  with most of them in common; the share that the two bars before these have in common counts half
-  as much, since repeats go on. The newest of equals. See `overlaps` for the arguments.
+  A bar can repeat those with which it has half of their notes in common, and repeats the one with
+  most of them in common; the share that the two bars before these have in common counts half as
+  much, since repeats go on. The newest of equals. See `overlaps` for the arguments.
   """
   share_NxLxK = PARTS * both_NxLxK // jnp.maximum(either_NxLxK, 1)
-  is_like_NxLxK = (both_NxLxK > 0) & (8 * both_NxLxK >= EIGHTHS[0] * either_NxLxK)
+  is_like_NxLxK = (both_NxLxK > 0) & (2 * both_NxLxK >= either_NxLxK)
   lag_NxLx1 = jnp.argmax(
     is_like_NxLxK * (2 * share_NxLxK + after(share_NxLxK)), axis=2, keepdims=True
   )

@@ -17,8 +17,7 @@ def parse(form: str, config: ModelConfig, num_steps: int, steps_per_bar: int) ->
     form: sections with their bars, as 'A8 B8 A8': the bars of a section that has the name of an
       earlier one repeat those of the newest such section, one after another. Others are free, and
       so are all bars after the last section. The first section begins with the piece, prompt and
-      all. How much of a bar comes again, from half on, and whether it sounds at all, the model
-      decides.
+      all. How much of a bar comes again, and whether it sounds at all, the model decides.
     config: of a model that says what repeats.
     num_steps: of the piece.
     steps_per_bar: in its metre.

@@ -64,8 +64,8 @@ def _form(decoder: Decoder, job: Job):
   """The forms of rolls, ids of their bars (B, L), and the log probability of that, (B,).
 
   Bars of which all is known have that of their notes, and so have those of a target. Of one that is
-  asked to repeat another the model says how much of it comes again, half at least, and of one of
-  which some notes are known how many there are with these and how high they go.
+  asked to repeat another the model says how much of it comes again, and of one of which some notes
+  are known how many there are with these and how high they go.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
@@ -75,7 +75,6 @@ def _form(decoder: Decoder, job: Job):
   asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
   repeat_K, *bins_2xK = parts_of(np.arange(num_ids(config)), config)
   lag_K, (_, *least_2xBxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
-  is_enough_K = (lag_K == 0) | (repeat.eighths_of(repeat_K) >= repeat.HALF)
 
   def body(i, state):
     id_BxL, cache, logp_B = state
@@ -87,7 +86,7 @@ def _form(decoder: Decoder, job: Job):
       jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
       for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL, *least_2xBxL)
     )
-    may_be_Bx1xK = (asked_L[i] == FREE) | (asked_L[i] == lag_K) & is_enough_K
+    may_be_Bx1xK = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
     for bin_K, least_Bx1 in zip(bins_2xK, least_2xBx1, strict=True):
       may_be_Bx1xK &= bin_K >= least_Bx1[..., None]
     id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)

@@ -254,14 +254,14 @@ def test_a_bar_is_as_high_as_the_one_that_it_repeats_and_its_density_where_that_
   params = jax.tree.map(np.zeros_like, models.random_params(config))
   logp = form_logp(config)
   # What is repeated whole has the same top, what repeats none that of the bar before.
-  kept = np.zeros((8, 4, 4), np.float32)
-  kept[7] = kept[0] = 50 * np.eye(4)
+  kept = np.zeros((6, 4, 4), np.float32)
+  kept[5] = kept[0] = 50 * np.eye(4)
   params['params']['form']['top']['like'] = kept
   logp_RxDxH = np.asarray(logp(params, np.array([1, 2, 3, 0])))[3]
   assert logp_RxDxH[0].argmax(axis=1).tolist() == [3] * 3  # none: bar 2
-  for repeat, want in ((7, 3), (14, 2), (21, 1)):  # all of the bar 1, 2, 3 before
+  for repeat, want in ((5, 3), (10, 2), (15, 1)):  # all of the bar 1, 2, 3 before
     assert logp_RxDxH[repeat].argmax(axis=1).tolist() == [want] * 3
-  assert np.ptp(logp_RxDxH[1]) == 0  # a quarter of the bar before says nothing here
+  assert np.ptp(logp_RxDxH[1]) == 0  # half of the bar before says nothing here
   params['params']['form']['top_of_density'] = np.eye(3, 4, 1, dtype=np.float32)
   logp_RxDxH = np.asarray(logp(params, np.array([1, 2, 3, 0])))[3]
   assert logp_RxDxH[1].argmax(axis=1).tolist() == [1, 2, 3]

@@ -110,8 +110,7 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
   assert len(np.unique(repeat.lag_of(free_NxL[:, 3]))) == 4
   asked_NxL = drawn(unknown_NxPxT, [FREE, FREE, 2, FREE])
   np.testing.assert_array_equal(asked_NxL[:, :2], free_NxL[:, :2])
-  halves = [repeat.id_of(2, eighths) for eighths in range(4, 9)]
-  assert set(np.unique(asked_NxL[:, 2])) == set(halves)
+  assert np.all(repeat.lag_of(asked_NxL[:, 2]) == 2) and len(np.unique(asked_NxL[:, 2])) > 1
   # What is known is not drawn, and is heard.
   heard_NxL, own_NxL = drawn(known_NxPxT, [FREE] * 4), repeat.of_rolls(known_NxPxT, config)
   np.testing.assert_array_equal(heard_NxL[:, :2], own_NxL[:, :2])
@@ -121,7 +120,7 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
 
 
 @pytest.mark.parametrize(
-  ('bins', 'num_forms'), [({}, 64), ({'densities': (2,)}, 64 * 8), ({'tops': (61,)}, 64 * 8)]
+  ('bins', 'num_forms'), [({}, 36), ({'densities': (2,)}, 36 * 8), ({'tops': (61,)}, 36 * 8)]
 )
 def test_forms_are_as_frequent_as_they_are_likely(bins, num_forms):
   config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, **bins)
