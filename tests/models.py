@@ -109,9 +109,7 @@ def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
   def draw(path, leaf):
     names = [key.key for key in path]
     middle = 1.0 if 'scale' in names else 0.0
-    spread = (
-      scale / SCALE if {'hint', 'left', 'by_row', 'by_step', 'again', 'new'} & set(names) else scale
-    )
+    spread = scale / SCALE if {'hint', 'left', 'by_row', 'by_step'} & set(names) else scale
     return np.asarray(middle + spread * rng.standard_normal(leaf.shape), np.float32)
 
   return jax.tree_util.tree_map_with_path(draw, shapes)
@@ -137,12 +135,10 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
-  repeat_NxL = density_NxL = top_NxL = count_N = high_N = owed_Nx3 = None
+  repeat_NxL = density_NxL = top_NxL = count_N = high_N = None
   num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
-  if config.repeats and index:
-    owed_Nx3 = jnp.asarray(rng.integers(-1, 9, (num, 3)))
   if config.densities:
     density_NxL = jnp.asarray(rng.integers(0, density.num_bins(config), (num, num_bars)))
     count_N = jnp.asarray(rng.integers(0, config.densities[-1], num)) if index else None
@@ -164,7 +160,6 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     top_NxL,
     count_N,
     high_N,
-    owed_Nx3,
     margin,
   )
 

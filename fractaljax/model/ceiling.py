@@ -6,7 +6,7 @@ from flax.linen.initializers import zeros
 
 from fractaljax.model import top
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.density import num_before
+from fractaljax.model.density import count_before
 from fractaljax.model.hint import SCALE
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
@@ -67,4 +67,4 @@ def high_before(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
   """Notes of the bar before each patch in the scan that come up to its top, (N, L)."""
   here_NxPxT = region.inner(seen_NxQxW)
   is_high_NxPxT = top.is_high(here_NxPxT, region.row_N, region.top_NxL[:, 0], config)
-  return region.high_N[:, None] + num_before(is_high_NxPxT, grid)
+  return count_before(region.high_N, is_high_NxPxT, grid)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import ceiling, owed, patches, room
+from fractaljax.model import ceiling, patches, room
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import child_echoes, core, first_echoes
+from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
 from fractaljax.model.patches import Grid
@@ -57,7 +57,6 @@ def children(
     memory,
     None,
     *_bars(region, grid, seen_NxQxW, flat_C, config),
-    _owed(region, grid, seen_NxQxW, flat_C, memory, config) if config.repeats else None,
     margin,
   )
 
@@ -82,17 +81,6 @@ def _bars(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
   return *said_Cx1, count_C, high_C
 
 
-def _owed(region: Region, grid: Grid, seen_NxQxW, flat_C, memory: Memory, config: ModelConfig):
-  """What the bars of patches, which have this memory, owe before these, (C, 3)."""
-  if region.memory is not None:
-    return owed.before(region, seen_NxQxW, grid, config).reshape(-1, 3)[flat_C]
-  n_C, _, col_C = grid.corners(flat_C)
-  said = region.repeat_NxL, region.density_NxL
-  repeat_C, density_C = jax.tree.map(lambda x_NxL: x_NxL[n_C, col_C // grid.patch[1]], said)
-  there_CxPxT = core(memory.echo_NxExQxW, region.halo, grid.patch[1])[:, config.repeated]
-  return owed.of_bars(repeat_C, there_CxPxT, density_C, config)
-
-
 def _memory(
   region: Region, grid: Grid, seen_NxQxW, before_CxPxH, flat_C, config: ModelConfig
 ) -> Memory:
@@ -106,7 +94,7 @@ def _memory(
   parent_CxE = None if parent is None else parent.trust_NxE[n_C]
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if config.repeats:
-    trust_CxE = as_said(trust_CxE, config.repeated, repeat_C, parent_CxE)
+    trust_CxE = as_said(trust_CxE, len(config.echoes), repeat_C, parent_CxE)
   if parent is None:  # first patches, of which nothing has been yet
     so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
   elif config.is_whole(grid.patch):

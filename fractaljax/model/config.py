@@ -138,11 +138,6 @@ class ModelConfig:
     return len(self.echoes) + (self.repeats > 0)
 
   @property
-  def repeated(self) -> int:
-    """Which of the echoes is the bar that is said to be repeated, where one is."""
-    return len(self.echoes)
-
-  @property
   def exact(self) -> bool:
     """Whether the likelihood is exact and not a bound: every level AR, and only notes are said."""
     is_causal = all(level.causal for level in self.levels)

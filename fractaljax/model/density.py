@@ -34,10 +34,15 @@ def of_rolls(tokens_NxPxT, config: ModelConfig):
   return bin_of(num_notes(tokens_NxPxT, config), config.densities)
 
 
-def num_before(is_note_NxPxT, grid: Grid):
-  """Notes of regions before each patch in the scan, (N, L).
+def count_before(count_N, is_note_NxPxT, grid: Grid):
+  """Notes of a bar before each patch in the scan, (N, L).
 
   A MAR level may see more of them, which come later in the scan.
+
+  Args:
+    count_N: notes of the bar before the region.
+    is_note_NxPxT: where they are in the region.
+    grid: of the region.
   """
   num_NxL = grid.split(is_note_NxPxT).sum(axis=(2, 3))
-  return jnp.cumsum(num_NxL, axis=1) - num_NxL
+  return count_N[:, None] + jnp.cumsum(num_NxL, axis=1) - num_NxL

@@ -39,8 +39,6 @@ class Region:
     count_N: notes of the first patch that the region lies in, before it; None for the whole roll,
       too.
     high_N: those of them that come up to its top.
-    owed_Nx3: what the first patch that the region lies in still owes as it begins, see
-      `fractaljax.model.owed`; None for the whole roll, and where the model says no repeats.
     margin: K.
   """
 
@@ -58,7 +56,6 @@ class Region:
   top_NxL: jax.Array | None
   count_N: jax.Array | None
   high_N: jax.Array | None
-  owed_Nx3: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -103,7 +100,7 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
-    *[None] * 8,
+    *[None] * 7,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)

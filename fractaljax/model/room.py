@@ -73,4 +73,4 @@ def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
 def notes_before(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
   """Notes of the bar before each patch in the scan, (N, L); what is unknown does not count."""
   is_note_NxPxT = config.codec.is_note(region.inner(seen_NxQxW))
-  return region.count_N[:, None] + density.num_before(is_note_NxPxT, grid)
+  return density.count_before(region.count_N, is_note_NxPxT, grid)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
-from fractaljax.model import ceiling, owed, room
+from fractaljax.model import ceiling, room
 from fractaljax.model.children import notes_below
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.content import Content
@@ -23,9 +23,9 @@ class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   At each patch its trunk reads the notes that it may see, `Content`, what is known of the patch
-  before anything of its region is generated, `Place`, what the density and the top of the bar leave
-  for notes, `Room` and `Ceiling`, and what it still has to repeat, `Owed`. What these and echoes
-  say by themselves is added to the logits.
+  before anything of its region is generated, `Place`, and what the density and the top of the bar
+  leave for notes, `Room` and `Ceiling`. What these and echoes say by themselves is added to the
+  logits.
   """
 
   config: ModelConfig
@@ -55,7 +55,7 @@ class Split(nn.Module):
     config, level = self.config, self.level
     self.place = Place(config, level, is_first=not self.index)
     self.content = Content(config, level)
-    self.room = self.ceiling = self.owed = self.hint = self.song_hint = None
+    self.room = self.ceiling = self.hint = self.song_hint = None
     num_rows = config.codec.num_pitches // level.patch[0]
     # Of silence, a note that goes on, an onset; or of a gate.
     num_out = NUM_KINDS - 1 if self.is_last else 1
@@ -63,8 +63,6 @@ class Split(nn.Module):
       self.room = room.Room(config, level.width, num_out)
     if self.index and config.tops:
       self.ceiling = ceiling.Ceiling(config, level.width, num_rows, num_out)
-    if self.index and config.repeats:
-      self.owed = owed.Owed(config, level.width, num_out)
     if self.decides and config.attributes:
       self.song_hint = SongHint(config, num_rows, num_out)
     if self.index and config.num_echoes and self.decides:
@@ -127,7 +125,7 @@ class Split(nn.Module):
     """What tables say of each patch, or of patch `i` alone, by attributes and counted notes.
 
     Returns:
-      Vectors of what is counted there (N, L, D), and logits of that, of the song and of echoes
+      Vectors of room and ceiling there (N, L, D), and logits of these, of the song and of echoes
       (N, L, V), or (N, 1, ...); 0 without any.
     """
     vector_NxAxD = hint_NxAxV = 0.0
@@ -143,12 +141,6 @@ class Split(nn.Module):
       vector_NxAxD += self.ceiling(id_NxA)
       if self.decides:
         hint_NxAxV += self.by_value(self.ceiling.logits(id_NxA, row_NxA, step_NxA))
-    if self.owed is not None:
-      id_NxA = one_or_all(owed.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
-      vector_NxAxD += self.owed(id_NxA)
-      if self.decides:
-        kind_NxA = one_or_all(owed.kinds(region, grid, self.config), i, axis=1)
-        hint_NxAxV += self.by_value(self.owed.logits(id_NxA, kind_NxA, step_NxA))
     if self.song_hint is not None:
       hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
     if self.hint is not None:

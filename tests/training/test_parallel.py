@@ -39,7 +39,8 @@ def tiny():
   songs = [corpus.song(0, i, num_bars=8) for i in range(8)]
   c = model.config
   batch = next(pipeline.training_batches(songs, c.codec, 8, 32, c.halo, (0, 0), (), 0))
-  optimizer = optax.sgd(1.0)
+  # A schedule, for the step tells its learning rate.
+  optimizer = optax.sgd(lambda _: 1.0)
   example = pipeline.empty_batch(c.codec, 32, c.halo, ())
   state = jax.jit(functools.partial(init_state, model, optimizer, seed=0))(example)
   # The last layers begin at zero, and would keep all gradients from the rest.
