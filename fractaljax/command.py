@@ -71,8 +71,16 @@ def _parse(argv):
 
 def _refuse(error):
   text = error.args[0] if isinstance(error, KeyError) and error.args else error
-  print('error:', ' '.join(str(text).split()), file=sys.stderr)
+  print('error:', ' '.join(str(text).split()), file=sys.stderr, flush=True)
+  if _is_one_of_several():
+    # JAX would wait for the others at the end, and they wait for this one.
+    os._exit(2)
   sys.exit(2)
+
+
+def _is_one_of_several() -> bool:
+  jax = sys.modules.get('jax')
+  return jax is not None and jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def _use_huge_pages():

@@ -23,6 +23,7 @@ def main(_):
     from fractaljax.training.loop import train
 
     distributed.start(stop_together=True)
+    interrupt.pass_on()
     train(_CONFIG.value, _WORKDIR.value, interrupt=interrupt)
 
 

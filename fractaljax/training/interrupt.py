@@ -1,5 +1,6 @@
 """Stopping a run from outside: Ctrl-C, or SIGTERM from a scheduler."""
 
+import os
 import signal
 
 
@@ -33,6 +34,14 @@ class Interrupt:
     if jax.process_count() == 1:
       return self.requested
     return multihost_utils.reached_preemption_sync_point(step)
+
+  def pass_on(self) -> None:
+    """Lets all processes hear of a stop that one was asked for before they had found each other."""
+    import jax
+
+    if self.requested and jax.process_count() > 1:
+      self.requested = False
+      os.kill(os.getpid(), signal.SIGTERM)  # JAX listens to it now
 
   def __enter__(self) -> 'Interrupt':
     self._before = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -186,7 +186,7 @@ def test_two_processes_learn_what_one_learns_and_stop_together(tmp_path):
 @pytest.mark.parametrize('signal_name', ['SIGTERM', 'SIGINT'])
 def test_one_process_that_was_started_as_one_of_several_stops_too(signal_name):
   code = f"""
-import os, signal, sys
+import os, signal, time
 from absl import flags
 from fractaljax import distributed
 from fractaljax.training.interrupt import Interrupt
@@ -200,3 +200,56 @@ with Interrupt() as interrupt:
     [sys.executable, '-c', code], cwd=TESTS.parent, capture_output=True, text=True, timeout=120
   )
   assert done.stdout.splitlines()[-1:] == ['True'], done.stderr
+
+
+MEMBER = """
+import os, signal, time
+from absl import flags
+from fractaljax import command, distributed
+from fractaljax.errors import UserError
+from fractaljax.training.interrupt import Interrupt
+
+def main(_):
+  number = flags.FLAGS.process_id
+  with Interrupt() as interrupt:
+    if number == 1:
+      os.kill(os.getpid(), signal.SIGTERM)
+    distributed.start(stop_together=True)
+    interrupt.pass_on()
+    assert not interrupt.requested
+    step = 1
+    while not interrupt.is_due(step):
+      time.sleep(0.01)
+      step += 1
+    print('stopped at', step, flush=True)
+    if number == 0:
+      raise UserError('one of them cannot go on')
+    distributed.wait('never')
+
+command.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_a_stop_before_they_meet_is_heard_by_all_and_an_error_of_the_first_ends_them(tmp_path):
+  (tmp_path / 'several.py').write_text(MEMBER)
+  port, path = free_port(), os.pathsep.join((str(TESTS.parent), str(tmp_path)))
+  environment = dict(os.environ, PYTHONPATH=path, XLA_FLAGS=xla_flags(1))
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-m', 'several', f'--coordinator=127.0.0.1:{port}', '--num_processes=2']
+      + [f'--process_id={number}'],
+      env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    for number in range(2)
+  ]  # fmt: skip
+  try:
+    said = [process.communicate(timeout=120) for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  stopped = [re.search(r'stopped at (\d+)', out)[1] for out, _ in said]
+  assert stopped[0] == stopped[1]
+  assert processes[0].returncode == 2
+  assert said[0][1].splitlines()[-1] == 'error: one of them cannot go on'
+  assert processes[1].returncode != 0
