@@ -1,11 +1,11 @@
-"""How near a bound is: what notes leave open of their form, and of the attributes.
+"""How near a bound is: what notes leave open of their form, their chords and the attributes.
 
 A model that says the form first is scored by -log p(notes, form), with the form that the notes have
 themselves. The other ones, summed up, give the likelihood of the notes alone. Here every bar is
-scored with the most probable others, one at a time, and summed up as if it told no other bar.
-All hear the attributes: here each of these is changed to all its other values, one at a time.
-Prints the bits a note of some excerpts of the valid songs, and how many less they are with the
-other forms and with the other attributes.
+scored with the most probable others, one at a time, and summed up as if it told no other bar; and
+so it is with the most probable other chords. All hear the attributes: here each of these is changed
+to all its other values, one at a time. Prints the bits a note of some excerpts of the valid songs,
+and how many less they are with the other forms, chords and attributes.
 
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -13,6 +13,7 @@ python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from tqdm import tqdm
@@ -35,19 +36,26 @@ from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _EXCERPTS = flags.DEFINE_integer('excerpts', 8, 'how many, evenly among all', lower_bound=1)
-_OTHERS = flags.DEFINE_integer('others', 4, 'other forms of each bar', lower_bound=1)
+_OTHERS = flags.DEFINE_integer('others', 4, 'other forms and chords of a bar', lower_bound=1)
 AT_A_TIME = 4
 
 
-def probable_forms(model: Fractal, params, crop_1: Crop):
-  """The form of an excerpt, (L,), log probabilities of all that its bars might have, (L, K)."""
+def probable(model: Fractal, params, crop_1: Crop):
+  """The form of an excerpt and its chords, two (L,), and log probabilities of all, two (L, K).
+
+  Without a harmony there are no chords, and none could be others.
+  """
   region = whole_roll(crop_1, model.config)
-  logits_1xLxK = model.apply(params, region, method='form_logits')
-  return form_of(region, model.config)[0], jax.nn.log_softmax(logits_1xLxK[0])
+  own = [form_of(region, model.config)[0], jnp.zeros(region.repeat_NxL.shape[1], int)]
+  logits = [model.apply(params, region, method='form_logits')[0], jnp.zeros((len(own[1]), 1))]
+  if model.config.chords:
+    own[1] = region.chord_NxL[0]
+    logits[1] = model.apply(params, region, method='harmony_logits')[0]
+  return own, [jax.nn.log_softmax(logits_LxK) for logits_LxK in logits]
 
 
 def others(own_L, logp_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
-  """Bars, and for each the form of all bars if it has another one: (R,), (R, L)."""
+  """Bars, and for each the ids of all bars if it has another one: (R,), (R, L)."""
   bars, rows = [], []
   for bar, logp_K in enumerate(logp_LxK):
     # Of a bar with few before it there are fewer others.
@@ -66,12 +74,19 @@ def other_attributes(own_A, names: tuple[str, ...]) -> np.ndarray:
   return np.array(rows, int).reshape(-1, len(own_A))
 
 
-def in_batches(score, form_RxL: np.ndarray, ids_RxA: np.ndarray) -> np.ndarray:
-  """Nats of a roll with each of the forms and attributes, (R,), AT_A_TIME at a time."""
+def instead(own: list[np.ndarray], part: int, ids_RxX: np.ndarray) -> list[np.ndarray]:
+  """What is said of a roll with each of these in the place of one part of it."""
+  return [ids_RxX if i == part else np.tile(x_X, (len(ids_RxX), 1)) for i, x_X in enumerate(own)]
+
+
+def in_batches(score, form_RxL, chord_RxL, ids_RxA) -> np.ndarray:
+  """Nats of a roll with each of these forms, chords and attributes, (R,), AT_A_TIME at a time."""
   num = len(form_RxL)
   # The last ones are scored again to fill the last batch.
   index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
-  nats = [np.asarray(score(form_RxL[each], ids_RxA[each]), np.float64) for each in index]
+  nats = [
+    np.asarray(score(form_RxL[each], chord_RxL[each], ids_RxA[each]), np.float64) for each in index
+  ]
   return np.concatenate([np.zeros(0), *nats])[:num]
 
 
@@ -89,30 +104,32 @@ def main(_):
   capacities = needed_capacities(config, batches)
 
   @jax.jit
-  @functools.partial(jax.vmap, in_axes=(None, None, 0, 0))
-  def score(params, crop_1, form_L, ids_A):
+  @functools.partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
+  def score(params, crop_1, form_L, chord_L, ids_A):
     crop_1 = crop_1._replace(attributes_A=ids_A[None])
-    losses = trained.model.apply(params, crop_1, False, capacities, form_L[None])
+    chord_1xL = chord_L[None] if config.chords else None
+    losses = trained.model.apply(params, crop_1, False, capacities, form_L[None], chord_1xL)
     return sum(loss.nats for loss in losses)
 
-  forms = jax.jit(probable_forms, static_argnums=0)
-  total, less_2, notes = 0.0, np.zeros(2), 0
+  all_of = jax.jit(probable, static_argnums=0)
+  total, less_3, notes = 0.0, np.zeros(3), 0
   for crop_1 in tqdm(batches, unit='excerpt'):
-    own_L, logp_LxK = map(np.asarray, forms(trained.model, trained.params, crop_1))
+    own, logps = jax.tree.map(np.asarray, all_of(trained.model, trained.params, crop_1))
+    own = [*own, crop_1.attributes_A[0]]
     nats_of = functools.partial(in_batches, functools.partial(score, trained.params, crop_1))
-    own_A = crop_1.attributes_A[0]
-    own = float(nats_of(own_L[None], own_A[None])[0])
-    bar_R, form_RxL = others(own_L, logp_LxK, _OTHERS.value)
-    more_R = np.exp(own - nats_of(form_RxL, np.tile(own_A, (len(bar_R), 1))))
-    less_2[0] += np.log1p(np.bincount(bar_R, more_R)).sum()
-    ids_RxA = other_attributes(own_A, names)
-    more_R = np.exp(own - nats_of(np.tile(own_L, (len(ids_RxA), 1)), ids_RxA))
-    less_2[1] += np.log1p(more_R.sum())
-    total, notes = total + own, notes + int(num_notes(crop_1, config.codec))
-  less, less_by_attributes = less_2 / np.log(2) / notes
+    nats = float(nats_of(*(x_X[None] for x_X in own))[0])
+    for part, logp_LxK in enumerate(logps):
+      bar_R, ids_RxL = others(own[part], logp_LxK, _OTHERS.value)
+      more_R = np.exp(nats - nats_of(*instead(own, part, ids_RxL)))
+      less_3[part] += np.log1p(np.bincount(bar_R, more_R)).sum()
+    more_R = np.exp(nats - nats_of(*instead(own, 2, other_attributes(own[2], names))))
+    less_3[2] += np.log1p(more_R.sum())
+    total, notes = total + nats, notes + int(num_notes(crop_1, config.codec))
+  less, less_by_chords, less_by_attributes = less_3 / np.log(2) / notes
   setting.report(
     benchmark='bound', step=trained.step, excerpts=len(crops), others=_OTHERS.value,
-    bits_per_note=total / np.log(2) / notes, less=less, less_by_attributes=less_by_attributes,
+    bits_per_note=total / np.log(2) / notes, less=less, less_by_chords=less_by_chords,
+    less_by_attributes=less_by_attributes,
   )  # fmt: skip
 
 

@@ -7,7 +7,9 @@ are said to repeat one, how many do so at the lag that was said, by how many eig
 were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
 and by the density that was said, from how many notes on, in how many bars it was, how many bars of
 the songs have it, how many of the first do, and their notes. By the top that was said the same of
-the pitches of the highest notes.
+the pitches of the highest notes. Then, if the model says chords, the share of bars that have the
+chord that was said; and the share that has that of so many bars before, as it was said of the
+samples and by the notes of all.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -20,11 +22,12 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import by_bin, by_quarter, common_eighths, kept
+from benchmarks.kept import by_bin, by_quarter, common_eighths, kept, same_again
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
+from fractaljax.model import chord
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
@@ -44,14 +47,18 @@ _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a 
 _NUM = flags.DEFINE_integer('num', 64, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of each', lower_bound=64)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
+_TRIES = flags.DEFINE_integer(
+  'tries', 1, 'times a bar is drawn, at most, until it is as was said', 1
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def said_forms(model: Fractal, params, crop, noise, knobs):
-  """What the sampler says that the bars repeat, how dense and how high they are; by this noise."""
+  """What the sampler says that bars repeat, their densities, tops and chords; by this noise."""
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
-  return job.region.repeat_NxL, job.region.density_NxL, job.region.top_NxL
+  region = job.region
+  return region.repeat_NxL, region.density_NxL, region.top_NxL, region.chord_NxL
 
 
 def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
@@ -74,13 +81,13 @@ def main(_):
   num_steps, nothing = _STEPS.value, known.nothing(config, _STEPS.value)
   reference = read_reference(setting.DATA.value, trained.config.data.in_c)
   drawn = draw(
-    model, trained.params, Plan(), make_knobs(config), nothing, _NUM.value, _BATCH_SIZE.value,
-    _SEED.value, trained.placement,
+    model, trained.params, Plan(tries=_TRIES.value), make_knobs(config), nothing, _NUM.value,
+    _BATCH_SIZE.value, _SEED.value, trained.placement,
   )  # fmt: skip
   crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
   noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
   said = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
-  said_NxL, dense_NxL, top_NxL = jax.tree.map(np.asarray, said)
+  said_NxL, dense_NxL, top_NxL, chord_NxL = jax.tree.map(np.asarray, said)
   rolls = {
     'found': drawn.tokens_BxPxT,
     'songs': rolls_of(excerpts(reference.songs, num_steps), num_steps, config),
@@ -90,18 +97,23 @@ def main(_):
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
   shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
-  densities = tops = None
+  densities = tops = chords = None
   if config.densities:
     densities = by_bin(dense_NxL, notes['found'], notes['songs'], config.densities)
   if config.tops:
     highest = (highest_pitches(rolls[name], config) for name in ('found', 'songs'))
     tops = by_bin(top_NxL, *highest, config.tops)
+  if config.chords:
+    ids = {name: np.asarray(chord.of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
+    again = {name: same_again(x_NxL) for name, x_NxL in {'said': chord_NxL, **ids}.items()}
+    chords = {'kept': round(float((ids['found'] == chord_NxL).mean()), 3), **again}
   setting.report(
-    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value, **shares,
+    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value,
+    tries=_TRIES.value, **shares,
     kept=kept(said_NxL, found['found'], common_NxL),
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
-    tops=tops,
+    tops=tops, chords=chords,
   )  # fmt: skip
 
 

@@ -31,6 +31,9 @@ _CHECKPOINT = flags.DEFINE_string('checkpoint', None, 'folder of a training run'
 _NUM = flags.DEFINE_integer('num', 200, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of each, at least 4 bars', lower_bound=64)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
+_TRIES = flags.DEFINE_integer(
+  'tries', 1, 'times a bar is drawn, at most, until it is as was said', 1
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
 
 WATCHED = ('notes_per_bar', 'pitch_mean', 'pitch_std', 'in_key_share', 'velocity_mean')
@@ -52,8 +55,8 @@ def main(_):
   reference = read_reference(setting.DATA.value, trained.config.data.in_c)
   config = trained.model.config
   drawn = draw(
-    trained.model, trained.params, Plan(), make_knobs(config), known.nothing(config, _STEPS.value),
-    _NUM.value, _BATCH_SIZE.value, _SEED.value, placement,
+    trained.model, trained.params, Plan(tries=_TRIES.value), make_knobs(config),
+    known.nothing(config, _STEPS.value), _NUM.value, _BATCH_SIZE.value, _SEED.value, placement,
   )  # fmt: skip
   samples = [Song(config.codec.decode(x), _STEPS.value) for x in drawn.tokens_BxPxT]
   comparison, first = (
@@ -63,7 +66,8 @@ def main(_):
   started = beginnings(reference.train or reference.songs, _STEPS.value)
   print(comparison.table(), first.table(), sep='\n\n')
   setting.report(
-    benchmark='samples', step=trained.step, steps=_STEPS.value, seconds=drawn.seconds,
+    benchmark='samples', step=trained.step, steps=_STEPS.value, tries=_TRIES.value,
+    seconds=drawn.seconds,
     by_quarter=[by_quarter(songs, _STEPS.value) for songs in (samples, reference.songs, started)],
     **comparison.summary(), beginnings=first.summary(),
   )  # fmt: skip

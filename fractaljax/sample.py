@@ -19,7 +19,7 @@ from fractaljax.music.crop import Crop, transposed
 from fractaljax.music.notes import PITCH, VELOCITY, Song
 from fractaljax.music.pictures import save_roll
 from fractaljax.music.sound import as_wav, synthesise
-from fractaljax.sampling import form, known
+from fractaljax.sampling import chords, form, known
 
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', None, 'folder of a training run or an export', required=True
@@ -51,6 +51,12 @@ _ATTRIBUTES = flags.DEFINE_string(
 )
 _FORM = flags.DEFINE_string(
   'form', None, 'sections with their bars, as "A8 B8 A8": those of one name repeat each other'
+)
+_CHORDS = flags.DEFINE_string(
+  'chords', None, 'chords of the bars, as "C Am F G": % is the one before again, ? any'
+)
+_TRIES = flags.DEFINE_integer(
+  'tries', 1, 'times a bar is drawn, at most, until its notes are as was said of it', lower_bound=1
 )
 _METRE = flags.DEFINE_string('metre', '4/4', 'time signature, without a prompt')
 _TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without a prompt', 10, 400)
@@ -84,18 +90,27 @@ def main(_):
       '--guidance, --like and --attributes need a model with attributes; train one with '
       'config.model.attributes'
     )
+  if _TRIES.value > 1 and not config.repeats:
+    raise UserError(
+      f'--tries={_TRIES.value} needs a model that says what bars are to be; train one with '
+      'config.model.repeats'
+    )
   if 'tempo' in (_ATTRIBUTES.value or ''):
     raise UserError(f'--attributes={_ATTRIBUTES.value}: give the tempo as --tempo_bpm')
   in_c = trained.config.data.in_c
   shift = shift_to_c(song) if in_c else 0
   crop = _known(config, transposed(song, shift), in_c)
-  plan = Plan(nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value)
+  plan = Plan(
+    nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value, tries=_TRIES.value
+  )
   temperatures = _temperatures(len(config.levels))
-  num_steps, repeat_L = crop.tokens_PxT.shape[1], ()
+  num_steps, repeat_L, chord_L = crop.tokens_PxT.shape[1], (), ()
   if _FORM.value is not None:
     repeat_L = form.parse(_FORM.value, config, num_steps, song.steps_per_bar)
+  if _CHORDS.value is not None:
+    chord_L = chords.parse(_CHORDS.value, config, num_steps, song.steps_per_bar, shift)
   knobs = make_knobs(
-    config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L
+    config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L, chord_L
   )
   drawn = draw(
     trained.model,

@@ -9,6 +9,7 @@ import numpy as np
 
 from fractaljax.model import density
 from fractaljax.model.children import children
+from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import block_size
 from fractaljax.model.form import num_parts
@@ -58,8 +59,8 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
-    densities=(), tops=(), hide=0.0, head_width=16, head_depth=1, qk_norm=True, phrase_bars=4,
-    num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32', remat=False,
+    densities=(), tops=(), chords=False, hide=0.0, head_width=16, head_depth=1, qk_norm=True,
+    phrase_bars=4, num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -135,7 +136,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
-  repeat_NxL = density_NxL = top_NxL = count_N = high_N = None
+  repeat_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
   num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
@@ -145,6 +146,8 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
   if config.tops:
     top_NxL = jnp.asarray(rng.integers(0, len(config.tops) + 1, (num, num_bars)))
     high_N = jnp.asarray(rng.integers(0, 2, num)) if index else None
+  if config.chords:
+    chord_NxL = jnp.asarray(rng.integers(0, NUM_CHORDS, (num, num_bars)))
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -158,6 +161,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     repeat_NxL,
     density_NxL,
     top_NxL,
+    chord_NxL,
     count_N,
     high_N,
     margin,

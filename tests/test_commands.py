@@ -62,7 +62,7 @@ from fractaljax.sampling import draw
 
 def hear(model, params, plan, knobs, crop, *rest):
   heard = {name: x.tolist() for name, x in knobs._asdict().items()}
-  heard |= {'guided': plan.guided, 'nucleus': plan.nucleus}
+  heard |= {'guided': plan.guided, 'nucleus': plan.nucleus, 'tries': plan.tries}
   raise UserError(json.dumps(heard | {'attributes': crop.attributes_A.tolist()}))
 
 draw.draw = hear
@@ -226,6 +226,8 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   assert "'ar'" in line
   assert '--prompt' in line
   assert 'config.model.repeats' in refusal('sample', *model, '--form=A2 A2')
+  assert 'config.model.repeats' in refusal('sample', *model, '--tries=2')
+  assert 'config.model.chords' in refusal('sample', *model, '--chords=C')
   assert 'config.model.attributes' in refusal('sample', *model, '--attributes=density=5')
   data = f'--config.data.directory={songs / "prepared"}'
   line = refusal('main', *TINY, IN_ORDER, data, f'--workdir={workdir}', '--config.model.halo=8')
@@ -236,14 +238,17 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
 def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_for(tmp_path):
   workdir, config = tmp_path / 'run', config_in_order()
   config.model.patches, config.model.repeats = ((128, 16), (1, 1)), 2
+  config.model.chords = True
   config.model.attributes = ('density', 'key')
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am', '--guidance=2', '--top_p=0.5'
+  asked += '--chords=C ? | Am %', '--tries=3'
   heard = what_the_sampler_hears(*model, *asked, '--temperature=0.5,1', '--gate_bias=-1')
   assert heard == {
     'temperature_L': [0.5, 1.0], 'gate_bias': -1.0, 'top_p': 0.5, 'guidance': 2.0,
-    'repeat_L': [FREE, FREE, 2, FREE], 'guided': True, 'nucleus': True,
+    'repeat_L': [FREE, FREE, 2, FREE], 'chord_L': [1, FREE, 22, 22], 'guided': True,
+    'nucleus': True, 'tries': 3,
     'attributes': parse('density=5,key=Am', config.model.attributes).tolist(),
   }  # fmt: skip
   assert last_json(run('sample', *model, *asked))['samples'] == 1
@@ -251,6 +256,7 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   assert '--tempo_bpm' in refusal('sample', *model, '--attributes=tempo=90')
   assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')
   assert 'A8 B8' in refusal('sample', *model, '--form=')
+  assert "'C7'" in refusal('sample', *model, '--chords=C7')
 
 
 def test_curves_of_runs_are_drawn_into_one_picture(tmp_path):

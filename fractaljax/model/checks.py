@@ -84,6 +84,12 @@ def _check_context(config):
     'must be 0 (off), or a number with more levels than one, of which the first is AR in time and '
     'has patches of all pitches',
   )
+  _require(
+    not config.chords or config.repeats > 0,
+    'chords',
+    config.chords,
+    'must be False, or with a form that they follow; set config.model.repeats',
+  )
   edges = config.densities
   _require(
     not edges or (edges[0] > 0 and sorted(set(edges)) == list(edges) and config.repeats > 0),

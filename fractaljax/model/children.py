@@ -64,15 +64,16 @@ def children(
 def _bars(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
   """What is said of the bars of patches, (C, 1), and what they have before these, (C,).
 
-  Densities, tops, notes, and notes that come up to the tops; each None where nothing is said.
+  Densities, tops, chords, notes, and notes that come up to the tops; each None where nothing is
+  said.
   """
   n_C, _, col_C = grid.corners(flat_C)
   is_roll = region.repeat_NxL is not None
   bar_C = col_C // grid.patch[1] if is_roll else jnp.zeros_like(col_C)
-  said = region.density_NxL, region.top_NxL
+  said = region.density_NxL, region.top_NxL, region.chord_NxL
   said_Cx1 = jax.tree.map(lambda x_NxL: x_NxL[n_C, bar_C][:, None], said)
   if is_roll:
-    return *said_Cx1, *jax.tree.map(lambda x_NxL: jnp.zeros_like(bar_C), said)
+    return *said_Cx1, *jax.tree.map(lambda x_NxL: jnp.zeros_like(bar_C), said[:2])
   count_C = high_C = None
   if config.densities:
     count_C = room.notes_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C]

@@ -80,6 +80,8 @@ class ModelConfig:
       numbers of cells that sound.
     tops: pitches (MIDI), at each of which a first patch (bar) that comes up to it counts as higher;
       a part of the form, see `fractaljax.model.top`. () switches it off.
+    chords: whether the chords of first patches (bars) are decided after the form and before any
+      note, see `fractaljax.model.chord`.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole, and so does what is counted.
     head_width: channels of the value head.
@@ -109,6 +111,7 @@ class ModelConfig:
   repeats: int
   densities: tuple[int, ...]
   tops: tuple[int, ...]
+  chords: bool
   hide: float
   head_width: int
   head_depth: int

@@ -19,28 +19,21 @@ import jax.numpy as jnp
 import numpy as np
 from flax.linen.initializers import zeros
 
-from fractaljax.model import density, top, trunk
+from fractaljax.model import density, top
+from fractaljax.model.bars import Bars
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
 from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_repeats
-from fractaljax.model.rope import rope_table
-from fractaljax.model.song import SongEmbed
 
 
-class Form(nn.Module):
-  """Logits of the form of each bar, (N, L, K), by that of those before it.
-
-  A transformer like that of the first level. It hears the place in the song and the attributes.
-  """
-
-  config: ModelConfig
+class Form(Bars):
+  """Logits of the form of each bar, (N, L, K), by that of those before it."""
 
   def setup(self):
+    super().setup()
     config, level = self.config, self.config.levels[0]
-    self.start = self.param('start', nn.initializers.normal(0.02), (level.width,))
     self.embed = FormEmbed(config, level.width, nn.Embed.embedding_init)
-    self.song = SongEmbed(config, level.width)
     if config.densities:
       self.density = Bins(config, density.num_bins(config))
     if config.tops:
@@ -48,35 +41,12 @@ class Form(nn.Module):
     if config.densities and config.tops:
       shape = density.num_bins(config), top.num_bins(config)
       self.top_of_density = self.param('top_of_density', zeros, shape)
-    reach = config.span // level.patch[1]
-    self.trunk = trunk.Trunk(level, config.qk_norm, config.dtype, config.remat, reach)
     # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
     num_out = config.repeats + 2 + 2 * len(EIGHTHS)
     self.out = nn.Dense(num_out, dtype=jnp.float32, kernel_init=zeros, bias_init=self.none_first)
 
-  def __call__(self, region: Region, train: bool):
-    """Logits for all bars of whole rolls."""
-    x_NxLxD = self.inputs(region)
-    y_NxLxD, _ = self.trunk(x_NxLxD, self.rope(x_NxLxD.shape[1]), train=train)
-    return self.logits(y_NxLxD, region, np.arange(x_NxLxD.shape[1]))
-
-  def step(self, region: Region, cache, i):
-    """Logits for bar `i` alone, (N, 1, K): the same as `__call__` gives there; and the cache."""
-    x_NxLxD = self.inputs(region)
-    rope = self.rope(x_NxLxD.shape[1]).at(i)
-    x_Nx1xD = jax.lax.dynamic_slice_in_dim(x_NxLxD, i, 1, axis=1)
-    y_Nx1xD, cache = self.trunk(x_Nx1xD, rope, cache, i)
-    return self.logits(y_Nx1xD, region, jnp.reshape(i, 1)), cache
-
-  def rope(self, num_bars: int):
-    level = self.config.levels[0]
-    return rope_table(np.zeros(num_bars, int), np.arange(num_bars), level.width // level.heads)
-
-  def inputs(self, region: Region):
-    """The form of the bar before, place and attributes as vectors, (N, L, D)."""
-    x_NxLxD = after(self.embed(region)).at[:, 0].set(self.start)
-    x_NxLxD += self.song(region, self.config.levels[0].patch[1])
-    return x_NxLxD.astype(self.config.dtype)
+  def said(self, region: Region):
+    return self.embed(region)
 
   def logits(self, y_NxAxD, region: Region, bar_A):
     """Of the bars `bar_A`; of the form in `region` only what is before each is read."""
@@ -201,8 +171,3 @@ def with_form(region: Region, id_NxL, config: ModelConfig) -> Region:
     density_NxL=density_NxL if config.densities else None,
     top_NxL=top_NxL if config.tops else None,
   )
-
-
-def empty_cache(config: ModelConfig, num: int, num_bars: int):
-  """Caches for `step` of `num` rolls."""
-  return trunk.empty_cache(config.levels[0], num, num_bars, config.dtype)

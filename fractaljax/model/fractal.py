@@ -20,6 +20,7 @@ from fractaljax.model.detail import (
   value_detail,
 )
 from fractaljax.model.form import Form, form_of, with_form
+from fractaljax.model.harmony import Harmony
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_forced
@@ -35,7 +36,7 @@ class LevelLoss(NamedTuple):
 
   Attributes:
     nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
-      the rolls' attributes and form, too.
+      the rolls' attributes, form and chords, too.
     num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
@@ -55,7 +56,7 @@ class Fractal(nn.Module):
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
   order-agnostic bound of Hoogeboom et al. 2022). They are those of the rolls together with their
-  attributes and form, where the model says these, and so a bound, too.
+  attributes, form and chords, where the model says these, and so a bound, too.
   """
 
   config: ModelConfig
@@ -64,6 +65,7 @@ class Fractal(nn.Module):
     self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
     self.prior = Prior(self.config) if self.config.attributes else None
     self.form = Form(self.config) if self.config.repeats else None
+    self.harmony = Harmony(self.config) if self.config.chords else None
 
   def __call__(
     self,
@@ -71,6 +73,7 @@ class Fractal(nn.Module):
     train: bool,
     capacities: tuple[int, ...] | None = None,
     form_BxL: jax.Array | None = None,
+    chord_BxL: jax.Array | None = None,
   ) -> tuple[LevelLoss, ...]:
     """Scores a batch of crops, one `LevelLoss` a level.
 
@@ -81,10 +84,13 @@ class Fractal(nn.Module):
       capacities: patches that each level but the last can expand; None for the config's shares.
       form_BxL: the forms to score, ids of their bars, see `fractaljax.model.form`; None for the
         crops' own.
+      chord_BxL: the same of their chords, see `fractaljax.model.chord`.
     """
     region = whole_roll(crop, self.config)
     if form_BxL is not None:
       region = with_form(region, form_BxL, self.config)
+    if chord_BxL is not None:
+      region = region.replace(chord_NxL=jnp.asarray(chord_BxL))
     if train and self.config.attributes:
       region = region.replace(attributes_NxA=self._drop_attributes(region.attributes_NxA))
     weight_N = jnp.ones(region.row_N.shape)
@@ -98,6 +104,8 @@ class Fractal(nn.Module):
       losses.append(loss)
     if self.config.repeats:
       losses[0] = self._with_form(losses[0], roll, train)
+    if self.config.chords:
+      losses[0] = self._with_harmony(losses[0], roll, train)
     if self.config.attributes:
       losses[0] = self._with_attributes(losses[0], crop, train)
     return tuple(losses)
@@ -167,6 +175,13 @@ class Fractal(nn.Module):
     weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
     return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
 
+  def _with_harmony(self, loss: LevelLoss, region: Region, train) -> LevelLoss:
+    """The loss of the first level with that of the chords of its patches."""
+    logp_NxLxK = jax.nn.log_softmax(self.harmony(region, train))
+    nats_NxL = value_nats(logp_NxLxK, region.chord_NxL)
+    weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
+    return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
+
   def _with_attributes(self, loss: LevelLoss, crop: Crop, train) -> LevelLoss:
     """The loss of the first level with that of the rolls' attributes, of those that are given."""
     ids_BxA = jnp.asarray(crop.attributes_A)
@@ -202,6 +217,14 @@ class Fractal(nn.Module):
   def form_step(self, region: Region, cache, i):
     """Those of bar `i` alone, (N, 1, K), and the cache."""
     return self.form.step(region, cache, i)
+
+  def harmony_logits(self, region: Region):
+    """Logits of the chords of the bars of whole rolls, (N, L, 25), see `Harmony`."""
+    return self.harmony(region, train=False)
+
+  def harmony_step(self, region: Region, cache, i):
+    """Those of bar `i` alone, (N, 1, 25), and the cache."""
+    return self.harmony.step(region, cache, i)
 
   def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""

@@ -4,7 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import density, repeat, top
+from fractaljax.model import chord, density, repeat, top
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -36,6 +36,7 @@ class Region:
       `fractaljax.model.density`; else (N, 1), of the one that the region lies in. None where the
       model says nothing of them.
     top_NxL: the same of their tops, see `fractaljax.model.top`.
+    chord_NxL: the same of their chords, see `fractaljax.model.chord`.
     count_N: notes of the first patch that the region lies in, before it; None for the whole roll,
       too.
     high_N: those of them that come up to its top.
@@ -54,6 +55,7 @@ class Region:
   repeat_NxL: jax.Array | None
   density_NxL: jax.Array | None
   top_NxL: jax.Array | None
+  chord_NxL: jax.Array | None
   count_N: jax.Array | None
   high_N: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
@@ -100,18 +102,19 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
-    *[None] * 7,
+    *[None] * 8,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)
 
 
 def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
-  """Whole rolls with the form that these notes have, those of them that are known."""
+  """Whole rolls with the form and harmony that these notes have, those of them that are known."""
   return region.replace(
     repeat_NxL=repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None,
     density_NxL=density.of_rolls(tokens_BxPxT, config) if config.densities else None,
     top_NxL=top.of_rolls(tokens_BxPxT, config) if config.tops else None,
+    chord_NxL=chord.of_rolls(tokens_BxPxT, config) if config.chords else None,
   )
 
 

@@ -7,6 +7,7 @@ from flax.linen.initializers import zeros
 
 from fractaljax.model import ceiling, room
 from fractaljax.model.children import notes_below
+from fractaljax.model.chord import Chord
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.content import Content
 from fractaljax.model.hint import Hint, by_value
@@ -55,7 +56,7 @@ class Split(nn.Module):
     config, level = self.config, self.level
     self.place = Place(config, level, is_first=not self.index)
     self.content = Content(config, level)
-    self.room = self.ceiling = self.hint = self.song_hint = None
+    self.room = self.ceiling = self.chord = self.hint = self.song_hint = None
     num_rows = config.codec.num_pitches // level.patch[0]
     # Of silence, a note that goes on, an onset; or of a gate.
     num_out = NUM_KINDS - 1 if self.is_last else 1
@@ -63,6 +64,8 @@ class Split(nn.Module):
       self.room = room.Room(config, level.width, num_out)
     if self.index and config.tops:
       self.ceiling = ceiling.Ceiling(config, level.width, num_rows, num_out)
+    if self.index and config.chords:
+      self.chord = Chord(config, level.width, self.is_last, num_out)
     if self.decides and config.attributes:
       self.song_hint = SongHint(config, num_rows, num_out)
     if self.index and config.num_echoes and self.decides:
@@ -141,6 +144,11 @@ class Split(nn.Module):
       vector_NxAxD += self.ceiling(id_NxA)
       if self.decides:
         hint_NxAxV += self.by_value(self.ceiling.logits(id_NxA, row_NxA, step_NxA))
+    if self.chord is not None:
+      more_NxAxD, chord_NxAxG = self.chord(region.chord_NxL, row_NxA)
+      vector_NxAxD += more_NxAxD
+      if self.is_last:
+        hint_NxAxV += self.by_value(chord_NxAxG)
     if self.song_hint is not None:
       hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
     if self.hint is not None:

@@ -21,11 +21,15 @@ class Noise(NamedTuple):
     choice: for each level from this one on, float32 (N, rows, cols) for the patches of the region.
     order: the same, for the random orders of MAR levels, and for the forms of first patches.
     attributes: (N, A), of whole rolls; None below them.
+    chords: the same of their first patches, (N, L).
+    seed: (N, 2), the keys of whole rolls, for what is drawn again; None below them.
   """
 
   choice: tuple[jax.Array, ...]
   order: tuple[jax.Array, ...]
   attributes: jax.Array | None
+  chords: jax.Array | None
+  seed: jax.Array | None
 
 
 class Job(NamedTuple):
@@ -59,9 +63,16 @@ def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
     jax.vmap(lambda key, n=n, level=level: field(key, n, level.patch))(keys_B)
     for n, level in enumerate(2 * config.levels)
   ]
-  half, shape = len(config.levels), (len(config.attributes),)
-  of_rolls = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 2 * half), shape))
-  return Noise(tuple(fields[:half]), tuple(fields[half:]), of_rolls(keys_B))
+  half = len(config.levels)
+  shapes = (len(config.attributes),), (num_steps // config.levels[0].patch[1],)
+  attributes, chords = (
+    jax.vmap(lambda key, n=n, shape=shape: jax.random.uniform(jax.random.fold_in(key, n), shape))(
+      keys_B
+    )
+    for n, shape in enumerate(shapes, 2 * half)
+  )
+  seed_Bx2 = jax.random.key_data(keys_B)
+  return Noise(tuple(fields[:half]), tuple(fields[half:]), attributes, chords, seed_Bx2)
 
 
 def numbered_noise(config: ModelConfig, seed, number_B, num_steps: int) -> Noise:
@@ -85,7 +96,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
   target = job.target_NxPxT
   return Job(
     children(job.region, grid, seen, flat_C, cond, config, config.levels[index]),
-    Noise(noise(job.noise.choice), noise(job.noise.order), None),
+    Noise(noise(job.noise.choice), noise(job.noise.order), None, None, None),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
   )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import ModelConfig
 from fractaljax.sampling.form import FREE
 
@@ -19,6 +20,8 @@ class Plan:
     chunk: occupied patches that are expanded together, at most.
     nucleus: whether `Knobs.top_p` is applied.
     guided: whether classifier-free guidance is applied (twice the work).
+    tries: how often a bar is drawn, at most, until its notes have the form and the chord that were
+      said of it, see `fractaljax.sampling.retry`.
     rising: let the guidance grow linearly over the first level, from none (scale 1) to its scale.
   """
 
@@ -26,6 +29,7 @@ class Plan:
   nucleus: bool = False
   guided: bool = False
   rising: bool = False
+  tries: int = 1
 
 
 class Knobs(NamedTuple):
@@ -38,6 +42,7 @@ class Knobs(NamedTuple):
     guidance: scale s of uncond + s * (cond - uncond) on logits (Plan.guided).
     repeat_L: what the first patches are to repeat, see `fractaljax.sampling.form`; FREE ones and
       those after the last one are left to the model. Another length is compiled again.
+    chord_L: the same of their chords, see `fractaljax.sampling.chords`.
   """
 
   temperature_L: jax.Array
@@ -45,6 +50,7 @@ class Knobs(NamedTuple):
   top_p: jax.Array
   guidance: jax.Array
   repeat_L: jax.Array
+  chord_L: jax.Array
 
 
 def make_knobs(
@@ -54,15 +60,21 @@ def make_knobs(
   top_p: float = 1.0,
   guidance: float = 1.0,
   repeat_L: Sequence[int] = (),
+  chord_L: Sequence[int] = (),
 ) -> Knobs:
   """Knobs from plain numbers; one temperature stands for all levels.
 
   Raises:
-    ValueError: there is nothing that far back to repeat, or the model says nothing of repeats.
+    ValueError: there is nothing that far back to repeat, there is no such chord, or the model says
+      nothing of them.
   """
   for i, lag in enumerate(repeat_L):
     if not FREE <= lag <= min(i, config.repeats):
       raise ValueError(f'repeat_L[{i}] is {lag}, not in -1 .. {min(i, config.repeats)}')
+  for i, chord in enumerate(chord_L):
+    if not FREE <= chord < NUM_CHORDS * config.chords:
+      raise ValueError(f'chord_L[{i}] is {chord}, not in -1 .. {NUM_CHORDS * config.chords - 1}')
   temperature_L = jnp.broadcast_to(jnp.asarray(temperature, jnp.float32), len(config.levels))
   numbers = (jnp.float32(x) for x in (gate_bias, top_p, guidance))
-  return Knobs(temperature_L, *numbers, jnp.asarray(repeat_L, jnp.int32))
+  asked = (jnp.asarray(x_L, jnp.int32) for x_L in (repeat_L, chord_L))
+  return Knobs(temperature_L, *numbers, *asked)

@@ -11,6 +11,7 @@ from fractaljax.music.crop import Crop
 from fractaljax.sampling.decision import Decoder, branch, decide, rising, tile
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
+from fractaljax.sampling.retry import fill_bar
 from fractaljax.sampling.spot import Spot
 from fractaljax.sampling.whole import decide_whole
 
@@ -40,7 +41,8 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
   """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
-  Together with their form, and the attributes that they are given with, if the model says these.
+  Together with their form and chords, and the attributes that they are given with, if the model
+  says these. Nothing is drawn, and so nothing again.
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
   """
@@ -66,7 +68,8 @@ def _fill(decoder: Decoder, index: int, job: Job):
 
 def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
   """AR: patch by patch, with a key-value cache."""
-  branches = decoder.branches
+  branches, config = decoder.branches, decoder.model.config
+  is_retried = index == 0 and decoder.plan.tries > 1 and config.repeats and job.target_NxPxT is None
   known = branch(job.region, branches)
   place_NxLxD = decoder.apply('place', index, known)
   num = job.region.row_N.shape[0]
@@ -78,10 +81,17 @@ def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
     logits, cond, cache = decoder.apply('step', index, place_NxLxD, region, grid, cache, i)
     spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
     now = rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
+    if is_retried:
+
+      def fill(job, member_N):
+        spot = Spot(grid, jnp.reshape(i, 1), member_N[:, None])
+        return decide(decoder, index, job, spot, canvas, logits, cond, _fill)[0]
+
+      return fill_bar(now, i, canvas, decoder.plan.tries, config, fill), cache, logp_N
     canvas, more_N = decide(decoder, index, now, spot, canvas, logits, cond, _fill)
     return canvas, cache, logp_N + more_N
 
-  cache = empty_cache(decoder.model.config, index, num * branches, len(grid))
+  cache = empty_cache(config, index, num * branches, len(grid))
   state = (job.region.canvas_NxQxW, cache, jnp.zeros(num))
   canvas, _, logp_N = jax.lax.fori_loop(0, len(grid), body, state)
   return canvas, logp_N

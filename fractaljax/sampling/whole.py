@@ -1,14 +1,16 @@
-"""What is decided of rolls as a whole, before any note: their attributes and their form."""
+"""What is decided of rolls as a whole, before any note: attributes, form and harmony."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model import repeat
-from fractaljax.model.form import empty_cache, form_of, num_ids, num_parts, parts_of, with_form
+from fractaljax.model.bars import empty_cache
+from fractaljax.model.config import ModelConfig
+from fractaljax.model.form import form_of, num_ids, num_parts, parts_of, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
-from fractaljax.model.region import whole_roll, with_own_form
+from fractaljax.model.region import Region, whole_roll, with_own_form
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
@@ -36,6 +38,10 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
   if config.repeats:
     form_BxL, more_B = _form(decoder, job)
     job, logp_B = job._replace(region=with_form(region, form_BxL, config)), logp_B + more_B
+  if config.chords:
+    chord_BxL, more_B = _harmony(decoder, job)
+    region, logp_B = job.region.replace(chord_NxL=chord_BxL), logp_B + more_B
+    job = job._replace(region=region)
   return job, logp_B
 
 
@@ -69,10 +75,9 @@ def _form(decoder: Decoder, job: Job):
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
-  own_BxL, is_own_BxL = _own_form(decoder, job)
+  own_BxL, is_own_BxL = form_of(_own(job, config), config), _is_known(job, config)
   num, num_bars = own_BxL.shape
-  asked_L = decoder.knobs.repeat_L[:num_bars]
-  asked_L = jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
+  asked_L = _of_bars(decoder.knobs.repeat_L, num_bars)
   repeat_K, *bins_2xK = parts_of(np.arange(num_ids(config)), config)
   lag_K, (_, *least_2xBxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
 
@@ -100,6 +105,40 @@ def _form(decoder: Decoder, job: Job):
   return id_BxL, logp_B
 
 
+def _harmony(decoder: Decoder, job: Job):
+  """The chords of rolls, (B, L), and the log probability of that, (B,).
+
+  Bars of which all is known have that of their notes, and so have those of a target.
+  """
+  config, branches = decoder.model.config, decoder.branches
+  known = branch(job.region, branches)
+  own_BxL, is_own_BxL = _own(job, config).chord_NxL, _is_known(job, config)
+  num, num_bars = own_BxL.shape
+  asked_L = _of_bars(decoder.knobs.chord_L, num_bars)
+
+  def body(i, state):
+    chord_BxL, cache, logp_B = state
+    region = known.replace(chord_NxL=tile(chord_BxL, branches))
+    logits, cache = decoder.apply('harmony_step', region, cache, i)
+    scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
+    logits_Bx1xK = guide(logits, scale_B, decoder)
+    logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
+    uniform_Bx1, own_Bx1, is_own_Bx1 = (
+      jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
+      for x_BxL in (job.noise.chords, own_BxL, is_own_BxL)
+    )
+    chord_Bx1 = choice.choose_one(logits_Bx1xK, uniform_Bx1)
+    chord_Bx1 = jnp.where(asked_L[i] == FREE, chord_Bx1, asked_L[i])
+    chord_Bx1 = jnp.where(is_own_Bx1, own_Bx1, chord_Bx1)
+    chord_BxL = jax.lax.dynamic_update_slice_in_dim(chord_BxL, chord_Bx1, i, axis=1)
+    return chord_BxL, cache, logp_B + choice.one_logp(logits_Bx1xK, chord_Bx1)[:, 0]
+
+  cache = empty_cache(config, num * branches, num_bars)
+  state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
+  chord_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
+  return chord_BxL, logp_B
+
+
 def steered(logits_Nx1xK, scale_B, decoder: Decoder):
   """Logits of forms, guided and tempered, (B, 1, K): of repeats, of densities and tops given these.
 
@@ -122,11 +161,23 @@ def steered(logits_Nx1xK, scale_B, decoder: Decoder):
   return all_Bx1xRxDxH.reshape(all_Bx1xRxDxH.shape[0], 1, -1)
 
 
-def _own_form(decoder: Decoder, job: Job):
-  """The forms of rolls by their notes, ids (B, L), and whether all of a bar is known, (B, L)."""
-  config, region = decoder.model.config, job.region
+def _of_bars(asked_L, num_bars: int):
+  """What is asked of each bar; nothing of those after the last."""
+  asked_L = asked_L[:num_bars]
+  return jnp.full(num_bars, FREE).at[: len(asked_L)].set(asked_L)
+
+
+def _own(job: Job, config: ModelConfig) -> Region:
+  """Rolls with the form and harmony that their notes have, or those of a target."""
+  if job.target_NxPxT is None:
+    return job.region
+  return with_own_form(job.region, job.target_NxPxT, config)
+
+
+def _is_known(job: Job, config: ModelConfig):
+  """Whether all of a bar is known, (B, L), as all of a target is."""
+  num, num_bars = job.region.repeat_NxL.shape
   if job.target_NxPxT is not None:
-    own_BxL = form_of(with_own_form(region, job.target_NxPxT, config), config)
-    return own_BxL, jnp.ones(own_BxL.shape, bool)
-  is_unknown_BxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
-  return form_of(region, config), ~is_unknown_BxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)
+    return jnp.ones((num, num_bars), bool)
+  is_unknown_BxT = (job.region.tokens_NxPxT == config.codec.unknown).any(axis=1)
+  return ~is_unknown_BxT.reshape(num, num_bars, -1).any(axis=2)

@@ -1,0 +1,109 @@
+"""Retries: bars that have what was said are kept, and the others drawn by what is left."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import models
+from fractaljax.model.form import form_of
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.region import whole_roll
+from fractaljax.sampling.decision import Decoder
+from fractaljax.sampling.job import make_noise
+from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.retry import num_kept
+from fractaljax.sampling.sampler import sample
+from fractaljax.sampling.whole import decide_whole
+
+draw = models.quick_jit(sample, static_argnums=(0, 1))
+
+
+@functools.partial(models.quick_jit, static_argnums=0)
+def kept(config, params, crop, noise, tokens_NxPxT):
+  """How much of what is said of their bars samples have, (N, L)."""
+  decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())
+  region = decide_whole(decoder, crop, noise)[0].region
+  canvas = whole_roll(crop._replace(tokens_PxT=tokens_NxPxT), config).canvas_NxQxW
+  num_bars = region.repeat_NxL.shape[1]
+  return jnp.stack([num_kept(region, i, canvas, config) for i in range(num_bars)], axis=1)
+
+
+def samples(config, params, tokens_NxPxT, tries):
+  """Samples, and how much of what is said of their bars they have."""
+  crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
+  num, num_steps = crop.valid_T.shape
+  noise = make_noise(config, jax.random.split(jax.random.key(0), num), num_steps)
+  plan = Plan(chunk=64, tries=tries)
+  drawn_NxPxT = np.asarray(draw(Fractal(config), plan, params, crop, noise, make_knobs(config)))
+  return drawn_NxPxT, np.asarray(kept(config, params, crop, noise, drawn_NxPxT))
+
+
+def unknown(config, num, num_steps):
+  return np.full((num, config.codec.num_pitches, num_steps), config.codec.unknown)
+
+
+def test_bars_are_drawn_by_what_is_left():
+  config = models.tiny(((2, 1), (1, 1)), repeats=1, densities=(1,))
+  params, num = models.random_params(config, scale=0.2), 8_000
+  # Of bars this small only few repeats can be.
+  params['params']['form']['out']['bias'][0] += 2
+  drawn_NxPxT, kept_NxL = samples(config, params, unknown(config, num, 3), tries=60)
+  rolls_RxPxT, form_ZxL, prob_RxZ = models.joint_probability(config, params, 3)
+  crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
+  own_RxL = np.asarray(form_of(whole_roll(crop, config), config))
+  prob_R = np.zeros(len(rolls_RxPxT))
+  for r, own_L in enumerate(own_RxL):
+    with_form_R = prob_RxZ[:, (form_ZxL == own_L).all(axis=1)][:, 0]
+    prob_R[r] = with_form_R.sum()
+    for bar in range(3):
+      is_same_R = (rolls_RxPxT[..., :bar] == rolls_RxPxT[r, :, :bar]).all(axis=(1, 2))
+      is_next_R = is_same_R & (rolls_RxPxT[..., bar] == rolls_RxPxT[r, :, bar]).all(axis=1)
+      is_as_said_R = is_same_R & (own_RxL[:, bar] == own_L[bar])
+      prob_R[r] *= with_form_R[is_next_R].sum() / with_form_R[is_as_said_R].sum()
+  # Some forms cannot be: no notes have them after what came before.
+  is_kept_N = (kept_NxL == 2).all(axis=1)
+  np.testing.assert_allclose(is_kept_N.mean(), prob_R.sum(), atol=0.02)
+  assert 0.1 < prob_R.sum() < 1
+  prob_R /= prob_R.sum()
+  number_N = (drawn_NxPxT[is_kept_N].reshape(-1, 6) * 2 ** np.arange(5, -1, -1)).sum(axis=1)
+  count_R, num = np.bincount(number_N, minlength=64), is_kept_N.sum()
+  assert np.all(abs(count_R - num * prob_R) < 5 * np.sqrt(num * prob_R) + 1)
+
+
+SMALL = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=(61,), chords=True)
+
+
+def test_more_tries_keep_more_and_what_is_kept_is_not_drawn_again():
+  params = models.random_params(SMALL, scale=0.2)
+  (first, kept_1), (third, kept_3), (last, kept_9) = (
+    samples(SMALL, params, unknown(SMALL, 64, 8), tries) for tries in (1, 3, 9)
+  )
+  # Later bars follow other ones.
+  assert np.all(kept_1[:, 0] <= kept_3[:, 0]) and np.all(kept_3[:, 0] <= kept_9[:, 0])
+  assert kept_1.mean() < kept_3.mean() < kept_9.mean()
+  is_as_said_N = kept_3[:, 0] == 4
+  assert np.any(is_as_said_N)
+  np.testing.assert_array_equal(last[is_as_said_N, :, :2], third[is_as_said_N, :, :2])
+  is_same_N = kept_1[:, 0] == kept_9[:, 0]
+  np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
+
+
+def test_what_a_roll_gets_does_not_depend_on_the_others():
+  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 6, 8)
+  all_NxPxT, _ = samples(SMALL, params, tokens_NxPxT, tries=4)
+  crop = models.as_crop(tokens_NxPxT[:1], SMALL.halo, SMALL.codec)
+  for number, key in enumerate(jax.random.split(jax.random.key(0), 6)):
+    noise, knobs = make_noise(SMALL, key[None], 8), make_knobs(SMALL)
+    alone = draw(Fractal(SMALL), Plan(chunk=64, tries=4), params, crop, noise, knobs)
+    np.testing.assert_array_equal(alone[0], all_NxPxT[number])
+
+
+def test_what_is_known_is_kept():
+  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 32, 8)
+  tokens_NxPxT[:, :, :3] = np.random.default_rng(0).integers(0, 2, (32, 2, 3))
+  drawn_NxPxT, kept_NxL = samples(SMALL, params, tokens_NxPxT, tries=4)
+  np.testing.assert_array_equal(drawn_NxPxT[:, :, :3], tokens_NxPxT[:, :, :3])
+  assert np.all(kept_NxL[:, 0] == 4)
+  assert set(np.unique(drawn_NxPxT)) == {0, 1}
