@@ -48,7 +48,7 @@ _NUM = flags.DEFINE_integer('num', 64, 'samples', lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of each', lower_bound=64)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
 _TRIES = flags.DEFINE_integer(
-  'tries', 1, 'times a bar is drawn, at most, until it is as was said', 1
+  'tries', 6, 'times a bar is drawn, at most, until it is as was said', 1
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and i')
 

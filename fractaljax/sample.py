@@ -56,7 +56,7 @@ _CHORDS = flags.DEFINE_string(
   'chords', None, 'chords of the bars, as "C Am F G": % is the one before again, ? any'
 )
 _TRIES = flags.DEFINE_integer(
-  'tries', 1, 'times a bar is drawn, at most, until its notes are as was said of it', lower_bound=1
+  'tries', 6, 'times a bar is drawn, at most, until its notes are as was said of it', lower_bound=1
 )
 _METRE = flags.DEFINE_string('metre', '4/4', 'time signature, without a prompt')
 _TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without a prompt', 10, 400)
@@ -90,7 +90,7 @@ def main(_):
       '--guidance, --like and --attributes need a model with attributes; train one with '
       'config.model.attributes'
     )
-  if _TRIES.value > 1 and not config.repeats:
+  if _TRIES.present and _TRIES.value > 1 and not config.repeats:
     raise UserError(
       f'--tries={_TRIES.value} needs a model that says what bars are to be; train one with '
       'config.model.repeats'

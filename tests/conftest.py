@@ -1,6 +1,7 @@
 """Set-up of the whole suite: eight simulated devices, and data sets that may be absent."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -28,6 +29,9 @@ os.environ.setdefault('GLIBC_TUNABLES', 'glibc.malloc.hugetlb=0')
 
 import pytest
 
+# Tracing makes millions of objects that stay, and to look for garbage among them takes a fifth of
+# the time.
+gc.set_threshold(100_000, 20, 50)
 POP909 = Path(__file__).parents[2] / 'shared' / 'data' / 'pop909'
 
 

@@ -47,6 +47,7 @@ class Trained(NamedTuple):
     seed: int = 0,
     temperature: float | tuple[float, ...] = 1.0,
     crop: Crop | None = None,
+    tries: int = 1,
   ) -> np.ndarray:
     """Draws rolls; `model.config.codec.decode` reads the notes of one.
 
@@ -56,6 +57,7 @@ class Trained(NamedTuple):
       seed: of everything random.
       temperature: 1 = the model, 0 = the most probable; one number, or one for each level.
       crop: what is known, see `fractaljax.sampling.known`; nothing by default.
+      tries: times a bar is drawn, at most, until its notes are as was said of it; 1 = the model.
 
     Returns:
       tokens_BxPxT.
@@ -66,7 +68,8 @@ class Trained(NamedTuple):
     config = self.model.config
     crop = known.nothing(config, num_steps) if crop is None else crop
     knobs = make_knobs(config, temperature)
-    drawn = draw(self.model, self.params, Plan(), knobs, crop, num, 8, seed, self.placement)
+    plan = Plan(tries=tries)
+    drawn = draw(self.model, self.params, plan, knobs, crop, num, 8, seed, self.placement)
     return drawn.tokens_BxPxT
 
   def score(

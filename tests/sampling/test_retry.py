@@ -77,32 +77,30 @@ SMALL = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=
 
 def test_more_tries_keep_more_and_what_is_kept_is_not_drawn_again():
   params = models.random_params(SMALL, scale=0.2)
-  (first, kept_1), (third, kept_3), (last, kept_9) = (
-    samples(SMALL, params, unknown(SMALL, 64, 8), tries) for tries in (1, 3, 9)
+  (first, kept_4), (last, kept_9) = (
+    samples(SMALL, params, unknown(SMALL, 64, 8), tries) for tries in (4, 9)
   )
   # Later bars follow other ones.
-  assert np.all(kept_1[:, 0] <= kept_3[:, 0]) and np.all(kept_3[:, 0] <= kept_9[:, 0])
-  assert kept_1.mean() < kept_3.mean() < kept_9.mean()
-  is_as_said_N = kept_3[:, 0] == 4
-  assert np.any(is_as_said_N)
-  np.testing.assert_array_equal(last[is_as_said_N, :, :2], third[is_as_said_N, :, :2])
-  is_same_N = kept_1[:, 0] == kept_9[:, 0]
+  assert np.all(kept_4[:, 0] <= kept_9[:, 0])
+  assert kept_4.mean() < kept_9.mean()
+  is_same_N = kept_4[:, 0] == kept_9[:, 0]
+  assert not np.all(is_same_N) and np.any(kept_4[:, 0] == 4)
   np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
 
 
 def test_what_a_roll_gets_does_not_depend_on_the_others():
-  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 6, 8)
+  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 64, 8)
   all_NxPxT, _ = samples(SMALL, params, tokens_NxPxT, tries=4)
   crop = models.as_crop(tokens_NxPxT[:1], SMALL.halo, SMALL.codec)
-  for number, key in enumerate(jax.random.split(jax.random.key(0), 6)):
+  for number, key in enumerate(jax.random.split(jax.random.key(0), 64)[:8]):
     noise, knobs = make_noise(SMALL, key[None], 8), make_knobs(SMALL)
     alone = draw(Fractal(SMALL), Plan(chunk=64, tries=4), params, crop, noise, knobs)
     np.testing.assert_array_equal(alone[0], all_NxPxT[number])
 
 
 def test_what_is_known_is_kept():
-  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 32, 8)
-  tokens_NxPxT[:, :, :3] = np.random.default_rng(0).integers(0, 2, (32, 2, 3))
+  params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 64, 8)
+  tokens_NxPxT[:, :, :3] = np.random.default_rng(0).integers(0, 2, (64, 2, 3))
   drawn_NxPxT, kept_NxL = samples(SMALL, params, tokens_NxPxT, tries=4)
   np.testing.assert_array_equal(drawn_NxPxT[:, :, :3], tokens_NxPxT[:, :, :3])
   assert np.all(kept_NxL[:, 0] == 4)
