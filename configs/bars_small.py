@@ -1,15 +1,15 @@
 """The musical hierarchy at a size for two CPU cores: bars, steps, registers, pitches.
 
-Time-causal. Songs say first what they are like, which bars repeat which, how dense each is and how
-high it goes, so that the likelihood is a bound. Prepare the songs first:
+Time-causal. Songs say first what they are like, which bars repeat which, how dense each is, how high
+it goes and what chord it has, so that the likelihood is a bound. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  two cores of an AMD EPYC; 101 minutes beside tests
-Result:    POP909 in C, <= 7.20 bits a note on the valid songs (when and what 3.30, how long 1.04,
-           how loud 2.86); 200 samples of 512 steps beside them: notes a bar 17.9 (songs 18.9),
-           velocity std 14.4 (14.5), pitch std 9.9 (10.0), notes in the best key 97.8 % (97.2 %),
-           self-similarity at 4 bars 0.15 (0.19)
+Hardware:  two cores of an AMD EPYC; 95 minutes beside tests
+Result:    POP909 in C, <= 7.23 bits a note on the valid songs (when and what 3.33, how long 1.04,
+           how loud 2.86); 200 samples of 512 steps beside them: notes a bar 18.6 (songs 18.9),
+           velocity std 14.3 (14.5), pitch std 9.9 (10.0), notes in the best key 98.1 % (97.2 %),
+           self-similarity at 4 bars 0.14 (0.19)
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
 
