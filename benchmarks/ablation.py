@@ -44,6 +44,7 @@ VARIANTS = {
 }  # fmt: skip
 _DATASET = flags.DEFINE_enum('dataset', 'jsb', list(polyphonic.DATASETS), 'which')
 _UPDATES = flags.DEFINE_integer('updates', 400, 'of each variant', lower_bound=10)
+_SEED = flags.DEFINE_integer('seed', 0, 'of parameters, crops and dropout')
 _VARIANTS = flags.DEFINE_multi_string('variant', list(VARIANTS), 'by name; all by default')
 
 
@@ -57,7 +58,7 @@ def run(name: str):
   """Trains and scores a variant; prints its line."""
   config = polyphonic.get_config(_DATASET.value)
   config.model.update(VARIANTS[name])
-  config.optimizer.ema_decay = 0.99
+  config.optimizer.ema_decay, config.seed = 0.99, _SEED.value
   trained, cost = variant.train(config, name, _UPDATES.value)
   found = trained.score(Songs(setting.DATA.value, 'valid'))
   setting.report(

@@ -35,6 +35,7 @@ CHANGES = {
   'model.low_pitch': 32, 'model.num_pitches': 64, 'model.patches': ((64, 4), (1, 1)),
   'model.generators': ('ar', 'ar'), 'model.capacities': (1.0,), 'model.iterations': (2, 2),
   'model.widths': (16, 16), 'model.depths': (1, 1), 'model.heads': (2, 2), 'model.halo': 4,
+  'model.repeats': 0, 'model.densities': (),
 }  # fmt: skip
 
 
