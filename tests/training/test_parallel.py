@@ -222,6 +222,7 @@ def main(_):
       time.sleep(0.01)
       step += 1
     print('stopped at', step, flush=True)
+    distributed.wait('both have said so')
     if number == 0:
       raise UserError('one of them cannot go on')
     distributed.wait('never')
