@@ -19,6 +19,7 @@ from fractaljax.music.harmony import (
 )
 from fractaljax.music.melody import CADENCES, RHYTHMS, Motif, Tone, come_to_rest, invent, sing
 from fractaljax.music.notes import Song
+from fractaljax.music.pick import pick
 from fractaljax.music.rhythm import accent
 
 FORMS = ('AABA', 'AABA', 'ABAB', 'AABB', 'ABAC', 'AABC')
@@ -90,7 +91,7 @@ def compose(seed: int, index: int, num_bars: int = 32) -> tuple[Song, Plan]:
   """
   rng = np.random.default_rng((seed, index))
   style = _style(rng)
-  units = SECTIONS[rng.integers(len(SECTIONS))]
+  units = pick(rng, SECTIONS)
   section_bars = 2 * len(units)
   form = _form(rng, -(-num_bars // section_bars))
   bars = _sections(rng, style, form, units)
@@ -107,7 +108,7 @@ def compose(seed: int, index: int, num_bars: int = 32) -> tuple[Song, Plan]:
 
 
 def _style(rng: np.random.Generator) -> Style:
-  key = Key(int(rng.integers(12)), str(rng.choice(MODES)))
+  key = Key(int(rng.integers(12)), pick(rng, MODES))
   low = int(rng.integers(48, 52))
   steps_per_bar = 12 if rng.random() < TRIPLE_SHARE else 16
   return Style(key, steps_per_bar, low, scale_pitches(key, low + 13, low + 33))
@@ -115,7 +116,7 @@ def _style(rng: np.random.Generator) -> Style:
 
 def _form(rng: np.random.Generator, num_sections: int) -> str:
   """A form, over and over until it has that many sections."""
-  form = str(rng.choice(FORMS))
+  form = pick(rng, FORMS)
   return (form * num_sections)[:num_sections]
 
 
@@ -132,8 +133,7 @@ def _sections(rng, style: Style, form: str, units: tuple[str, ...]) -> list[Bar]
 
 
 def _theme(rng, style: Style, units: tuple[str, ...], letter: str) -> Theme:
-  patterns = PATTERNS[style.steps_per_bar]
-  pattern = patterns[rng.integers(len(patterns))]
+  pattern = pick(rng, PATTERNS[style.steps_per_bar])
   motif = invent(rng, RHYTHMS[style.steps_per_bar])
   bars, known = [], {}
   for unit in units[:-1]:
@@ -150,7 +150,7 @@ def _unit(
   rng, style: Style, name: str, pattern: Pattern, motif: Motif, before: Bar | None
 ) -> list[Bar]:
   """Two bars: the theme's motif, then an answer to it, or the cadence."""
-  numerals = str(rng.choice(PROGRESSIONS[name][style.key.mode])).split()
+  numerals = pick(rng, PROGRESSIONS[name][style.key.mode]).split()
   rhythms = CADENCES if name in ('open', 'closed') else RHYTHMS
   answer = invent(rng, rhythms[style.steps_per_bar])
   bars = []

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fractaljax.music.pick import pick
 from fractaljax.music.rhythm import spell
 
 # One character a step.
@@ -46,8 +47,8 @@ class Tone(NamedTuple):
 
 def invent(rng: np.random.Generator, rhythms: tuple[str, ...]) -> Motif:
   """A new motif on one of the rhythms."""
-  rhythm = str(rng.choice(rhythms))
-  return Motif(rhythm, tuple(int(leap) for leap in rng.choice(LEAPS, size=rhythm.count('x'))))
+  rhythm = pick(rng, rhythms)
+  return Motif(rhythm, tuple(pick(rng, LEAPS) for _ in range(rhythm.count('x'))))
 
 
 def sing(

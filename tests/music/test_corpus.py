@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,16 @@ def test_a_song_is_a_function_of_seed_and_index():
   assert (first.metre, first.tempo_bpm) == (again.metre, again.tempo_bpm)
   for other in (corpus.song(3, 6), corpus.song(4, 5)):
     assert not np.array_equal(first.notes_Nx4, other.notes_Nx4)
+
+
+def test_a_stop_is_heard_at_whatever_moment_of_a_song():
+  before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+  for delay in np.linspace(1e-4, 4e-3, 400):
+    with pytest.raises(KeyboardInterrupt):
+      signal.setitimer(signal.ITIMER_REAL, delay)
+      for index in range(60):  # ten times as long as it can take
+        corpus.song(0, index)
+  signal.signal(signal.SIGALRM, before)
 
 
 def test_notes_are_valid(composed):
