@@ -17,6 +17,8 @@ os.environ['XLA_FLAGS'] = ' '.join((
   '--xla_backend_optimization_level=0',
   '--xla_llvm_disable_expensive_passes=true',
   '--xla_cpu_use_fusion_emitters=false',
+  '--xla_cpu_parallel_codegen_split_count=1',
+  '--xla_cpu_copy_insertion_use_region_analysis=false',
   *(['--xla_cpu_max_isa=SSE4_2'] if platform.machine() == 'x86_64' else []),
 ))  # fmt: skip
 os.environ['JAX_PLATFORMS'] = 'cpu'

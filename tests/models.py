@@ -25,17 +25,8 @@ from fractaljax.sampling.job import Noise, make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.sampler import score
 
-# Compiling is what costs in tests of tiny models, so the compiler is asked for less.
-quick_jit = functools.partial(
-  jax.jit,
-  compiler_options={
-    'xla_backend_optimization_level': 0,
-    'xla_llvm_disable_expensive_passes': True,
-  },
-)
-
 # One program: on their own, each of its operations would be compiled for itself.
-children_of = quick_jit(children, static_argnames=('grid', 'config', 'level'))
+children_of = jax.jit(children, static_argnames=('grid', 'config', 'level'))
 
 HIERARCHIES = {
   'square': ((2, 2), (1, 1)),
@@ -94,18 +85,18 @@ def shake(params, seed: int = 0, scale: float = 0.5):
   return jax.tree.unflatten(tree, [jnp.asarray(p) for p in noisy])
 
 
-def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
-  """Parameters of no symmetry, around 1 in norms and 0 elsewhere; nothing is compiled."""
-  rng = np.random.default_rng(seed)
-  rows = config.codec.num_pitches
-  crop = as_crop(
-    np.zeros((1, rows, config.levels[0].patch[1])),
-    config.halo,
-    config.codec,
-    len(config.attributes),
-  )
+@functools.cache
+def shapes_of_params(config: ModelConfig):
+  """The tree of the parameters; nothing is compiled."""
+  rolls = np.zeros((1, config.codec.num_pitches, config.levels[0].patch[1]))
+  crop = as_crop(rolls, config.halo, config.codec, len(config.attributes))
   rngs = {name: jax.random.key(0) for name in ('params', 'mask')}
-  shapes = jax.eval_shape(lambda: Fractal(config).init(rngs, crop, False))
+  return jax.eval_shape(lambda: Fractal(config).init(rngs, crop, False))
+
+
+def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
+  """Parameters of no symmetry, around 1 in norms and 0 elsewhere."""
+  rng = np.random.default_rng(seed)
 
   def draw(path, leaf):
     names = [key.key for key in path]
@@ -113,7 +104,7 @@ def random_params(config: ModelConfig, seed: int = 0, scale: float = 0.5):
     spread = scale / SCALE if {'hint', 'left', 'by_row', 'by_step'} & set(names) else scale
     return np.asarray(middle + spread * rng.standard_normal(leaf.shape), np.float32)
 
-  return jax.tree_util.tree_map_with_path(draw, shapes)
+  return jax.tree_util.tree_map_with_path(draw, shapes_of_params(config))
 
 
 def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int = 3) -> Region:
@@ -178,7 +169,7 @@ def log_probability(config: ModelConfig, params, crop: Crop, noise=None, **plan)
   """Log probability of each whole roll, for MAR levels in one random order that all share."""
   noise = same_noise(config, *crop.valid_T.shape) if noise is None else noise
   plan, knobs = Plan(**{'chunk': 64, **plan}), make_knobs(config)
-  score_all = quick_jit(score, static_argnums=(0, 1))
+  score_all = jax.jit(score, static_argnums=(0, 1))
   return np.asarray(score_all(Fractal(config), plan, params, crop, noise, knobs))
 
 
@@ -189,7 +180,7 @@ def teacher_forced_nats(config: ModelConfig, params, crop: Crop) -> np.ndarray:
     crop_1 = jax.tree.map(lambda x: x[None], crop)
     return sum(loss.nats for loss in Fractal(config).apply(params, crop_1, False))
 
-  return np.asarray(quick_jit(jax.vmap(one, (None, 0)))(params, crop))
+  return np.asarray(jax.jit(jax.vmap(one, (None, 0)))(params, crop))
 
 
 def joint_probability(config: ModelConfig, params, num_steps: int):
@@ -203,7 +194,7 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
     losses = Fractal(config).apply(params, crop_1, False, form_BxL=form_L[None])
     return -sum(loss.nats for loss in losses)
 
-  score = quick_jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
+  score = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))
   repeats_L = [num_repeats(min(bar, config.repeats)) for bar in range(num_steps // steps)]
   _, num_densities, num_tops = num_parts(config)
   ids = [range(num * num_densities * num_tops) for num in repeats_L]

@@ -22,6 +22,7 @@ from runs import write_run, xla_flags
 
 TINY = (
   '--config=configs/demo.py', '--config.num_steps=4', '--config.data.crop_steps=32',
+  '--config.model.low_pitch=24', '--config.model.num_pitches=64',
   '--config.model.patches=((16,16),(1,1))',
   '--config.model.widths=(16,16)', '--config.model.depths=(1,1)', '--config.model.heads=(2,2)',
   '--config.model.capacities=(1.0,)', '--config.model.iterations=(2,2)',
@@ -237,7 +238,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
 @pytest.mark.slow
 def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_for(tmp_path):
   workdir, config = tmp_path / 'run', config_in_order()
-  config.model.patches, config.model.repeats = ((128, 16), (1, 1)), 2
+  config.model.patches, config.model.repeats = ((64, 16), (1, 1)), 2
   config.model.chords = True
   config.model.attributes = ('density', 'key')
   write_run(workdir, config)

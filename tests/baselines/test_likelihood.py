@@ -14,7 +14,6 @@ from fractaljax.baselines.transformer import counted, next_logits
 from fractaljax.baselines.vocabulary import VELOCITY, Vocabulary
 from fractaljax.music.codec import FIRST_ONSET, HOLD, SILENCE, Codec
 from fractaljax.music.notes import Song
-from models import quick_jit
 
 
 def trimmed(batch: Excerpt) -> Excerpt:
@@ -45,7 +44,7 @@ def test_probabilities_of_all_rolls_sum_to_1(tiny, start, sounding):
   left_PxH = np.full((2, 1 if sounding else 0), FIRST_ONSET, np.uint8)
   rolls = all_rolls(2, 3, sounding)
   batch = trimmed(stack([from_rolls(vocabulary, song, start, left_PxH, x_PxT) for x_PxT in rolls]))
-  nats_BxK, _ = quick_jit(functools.partial(excerpt_nats, model))(params, batch)
+  nats_BxK, _ = jax.jit(functools.partial(excerpt_nats, model))(params, batch)
   probability_B = np.exp(-np.asarray(nats_BxK, np.float64).sum(axis=1))
   assert probability_B.max() < 0.9
   np.testing.assert_allclose(probability_B.sum(), 1, rtol=1e-4)
@@ -55,7 +54,7 @@ def test_the_parts_are_the_cross_entropy_of_the_counted_words(tiny, vocabulary, 
   model, params = tiny(vocabulary)
   batch = trimmed(stack(list(windows(vocabulary, songs))[:4]))
 
-  @quick_jit
+  @jax.jit
   def both(params, batch):
     logits_BxLxV = next_logits(model, params, batch, train=False)
     each_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, batch.word_S[:, 1:])

@@ -1,5 +1,6 @@
 """The sampler: cached as uncached, and nothing but whole rolls."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -8,15 +9,14 @@ from fractaljax.baselines.sampler import sample
 from fractaljax.baselines.vocabulary import Vocabulary
 from fractaljax.model.trunk import empty_cache
 from fractaljax.music.codec import HOLD, SILENCE, Codec
-from models import quick_jit
 
 
 def test_cached_is_uncached(tiny, vocabulary, songs):
   model, params = tiny(vocabulary)
   batch = stack(list(windows(vocabulary, songs))[:2])
   seen = [x_BxS[:, :12] for x_BxS in (batch.word_S, batch.phase_S, batch.bar_S)]
-  whole_BxSxV = quick_jit(model.apply)(params, *seen)
-  step = quick_jit(lambda *args: model.apply(params, *args, method='step'))
+  whole_BxSxV = jax.jit(model.apply)(params, *seen)
+  step = jax.jit(lambda *args: model.apply(params, *args, method='step'))
   cache = empty_cache(model.config.level, 2, 12, 'float32')
   for i in range(12):
     logits_BxV, cache = step(*(x_BxS[:, i] for x_BxS in seen), cache, i)

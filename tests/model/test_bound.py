@@ -37,7 +37,7 @@ def mean_bound(config, params):
 
   crop = models.as_crop(ROLLS, config.halo, config.codec)
   keys = jax.random.split(jax.random.key(3), NUM_RNGS)
-  every = models.quick_jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+  every = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
   nats_KxB = np.asarray(every(keys, crop), np.float64)
   return nats_KxB.mean(axis=0), nats_KxB.std(axis=0) / np.sqrt(NUM_RNGS)
 

@@ -52,7 +52,7 @@ def both_ways(config, params, index, region):
 
 
 def check_level(config, params, index):
-  run = models.quick_jit(functools.partial(both_ways, config, index=index))
+  run = jax.jit(functools.partial(both_ways, config, index=index))
   (logits, cond), (stepped_logits, stepped_cond) = run(
     params, region=models.random_region(config, index, NUM_STEPS)
   )

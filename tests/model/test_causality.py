@@ -30,9 +30,7 @@ def test_gradients_of_a_causal_trunk_are_zero_for_what_comes_later(scan, generat
   shapes = jax.eval_shape(lambda: trunk.init(jax.random.key(0), x_LxD[None], rope))
   rng = np.random.default_rng(1)
   params = jax.tree.map(lambda s: jnp.asarray(rng.standard_normal(s.shape), jnp.float32), shapes)
-  jacobian = models.quick_jit(
-    jax.jacrev(lambda x_LxD: trunk.apply(params, x_LxD[None], rope)[0][0])
-  )
+  jacobian = jax.jit(jax.jacrev(lambda x_LxD: trunk.apply(params, x_LxD[None], rope)[0][0]))
   influence_LxM = np.abs(jacobian(x_LxD)).max(axis=(1, 3))
   later_LxM = np.triu(np.ones((6, 6), bool), 1)
   if level.causal:
@@ -43,7 +41,7 @@ def test_gradients_of_a_causal_trunk_are_zero_for_what_comes_later(scan, generat
 def outputs_by_level(config, params):
   """A jitted function of a roll and a key: each level's outputs, and what it scored."""
 
-  @models.quick_jit
+  @jax.jit
   def run(tokens_PxT, key):
     crop = models.as_crop(np.zeros((1, NUM_PITCHES, NUM_STEPS)), config.halo, config.codec)
     losses, state = Fractal(config).apply(
@@ -187,7 +185,7 @@ def test_notes_of_masked_cells_are_not_counted(bins):
   if config.tops:
     region = region.replace(top_NxL=np.ones((4, 1), int))
 
-  @models.quick_jit
+  @jax.jit
   def logits(token, hidden_NxL):
     row, col = region.origin
     told = region.replace(canvas_NxQxW=region.canvas_NxQxW.at[:, row, col].set(token))

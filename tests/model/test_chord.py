@@ -106,7 +106,7 @@ def test_every_level_hears_the_chord():
   for index in range(4):
     region = models.random_region(config, index, num_steps=16)
 
-    @models.quick_jit
+    @jax.jit
     def logits(chord_NxL, region=region, index=index):
       told = region.replace(chord_NxL=chord_NxL)
       return Fractal(config).apply(params, index, told, told.canvas_NxQxW, method='predict')[0]

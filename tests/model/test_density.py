@@ -117,7 +117,7 @@ def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
   assert np.all((roll_PxT > 0).reshape(4, 4, 4).any(axis=(0, 2)))
   assert not np.all((roll_PxT > 0).any(axis=0))
 
-  @models.quick_jit
+  @jax.jit
   @jax.grad
   def gradient(params):
     return sum(loss.nats for loss in Fractal(config).apply(params, crop, False))
@@ -154,7 +154,7 @@ def test_every_level_hears_the_density():
   crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
   own_1xL = np.asarray(form_of(whole_roll(crop, config), config))
 
-  @models.quick_jit
+  @jax.jit
   def nats(params, form_1xL):
     losses = Fractal(config).apply(params, crop, False, form_BxL=form_1xL)
     return [loss.nats for loss in losses]
@@ -186,7 +186,7 @@ def test_the_first_level_hears_the_densities_of_its_patches():
   crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
   form_1xL = np.array([[3, 1, 3, 1]])
 
-  @models.quick_jit
+  @jax.jit
   @jax.grad
   def gradient(params):
     return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
@@ -201,7 +201,7 @@ def test_the_form_hears_densities_before_a_bar_and_no_notes():
   rolls = random_rolls(config, 4)
   region = whole_roll(models.as_crop(rolls, config.halo, config.codec), config)
 
-  @models.quick_jit
+  @jax.jit
   def logp(params, form_NxL):
     logits_NxLxK = Fractal(config).apply(
       params, with_form(region, form_NxL, config), method='form_logits'

@@ -26,7 +26,7 @@ def program(codec):
     return nats_1x1.sum(), value_detail(*cell, codec).nats_3
 
   token_V = jnp.arange(codec.num_values)
-  return models.quick_jit(lambda before: jax.vmap(of_token, (0, None))(token_V, before))
+  return jax.jit(lambda before: jax.vmap(of_token, (0, None))(token_V, before))
 
 
 def parts_of_each_token(codec, before):

@@ -24,7 +24,7 @@ def nats_by_level(config, train):
   """A function of (mask seed, dropout seed, attributes): nats of each level."""
   crop = models.as_crop(ROLLS, config.halo, config.codec, len(config.attributes))
 
-  @models.quick_jit
+  @jax.jit
   def run(mask_seed, dropout_seed, ids_A):
     rngs = {'mask': jax.random.key(mask_seed), 'dropout': jax.random.key(dropout_seed)}
     ids_BxA = jnp.tile(ids_A, (len(ROLLS), 1))
@@ -118,7 +118,7 @@ def test_what_is_counted_stays_whole_in_training():
   def counted(hide):
     """Vectors and logits of each level by what is counted."""
 
-    @models.quick_jit
+    @jax.jit
     def run(params):
       _, state = Fractal(dataclasses.replace(config, hide=hide)).apply(
         params,

@@ -27,7 +27,7 @@ def region_of(chord_NxL, **changes):
   )
 
 
-@models.quick_jit
+@jax.jit
 def logits_of(params, region):
   return Fractal(CONFIG).apply(params, region, method='harmony_logits')
 
@@ -81,7 +81,7 @@ def test_it_is_the_same_step_by_step():
   params, region = models.random_params(CONFIG), region_of(chords())
   cache = empty_cache(CONFIG, 2, 20)
   steps = []
-  step = models.quick_jit(
+  step = jax.jit(
     lambda region, cache, i: Fractal(CONFIG).apply(params, region, cache, i, method='harmony_step')
   )
   for bar in range(20):
@@ -98,7 +98,7 @@ def test_rolls_sum_to_one_whatever_their_form_and_harmony():
   rolls_RxPxT = models.all_rolls(2, 3)
   crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
 
-  @models.quick_jit
+  @jax.jit
   @jax.vmap
   def first_and_all(form_L, chord_L):
     """Nats of rolls with these, and what is left of them with form and harmony alone."""
@@ -143,7 +143,7 @@ def test_rolls_are_scored_with_their_own_as_the_sampler_does():
   nats_R = models.teacher_forced_nats(ROLLS, params, crop)
   np.testing.assert_allclose(-nats_R, models.log_probability(ROLLS, params, crop), atol=1e-4)
   own_RxL = np.asarray(chord.of_rolls(rolls_RxPxT, ROLLS))
-  asked = models.quick_jit(
+  asked = jax.jit(
     lambda: sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, chord_BxL=own_RxL))
   )()
   np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)

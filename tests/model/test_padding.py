@@ -19,7 +19,7 @@ def losses_of(generators=('ar', 'ar'), gate=True):
   config = models.tiny(generators=generators, gate=gate, **form)
   params = models.random_params(config)
 
-  @models.quick_jit
+  @jax.jit
   def run(crop):
     return Fractal(config).apply(params, crop, False, rngs={'mask': jax.random.key(1)})
 

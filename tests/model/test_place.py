@@ -151,5 +151,5 @@ def place_and_hints(config, index, region):
     _, hint_NxLxV = split.tables(region, region.canvas_NxQxW, split.grid(region))
     return model.place(index, region), hint_NxLxV
 
-  run = models.quick_jit(functools.partial(model.apply, method=both), static_argnums=1)
+  run = jax.jit(functools.partial(model.apply, method=both), static_argnums=1)
   return run(models.random_params(config), index, region)

@@ -51,7 +51,7 @@ def nats_of(model, crop, train=False):
 @functools.cache
 def losses_of(config, train):
   rngs = {name: jax.random.key(1) for name in ('mask', 'dropout')}
-  return models.quick_jit(lambda p, c: Fractal(config).apply(p, c, train, rngs=rngs))
+  return jax.jit(lambda p, c: Fractal(config).apply(p, c, train, rngs=rngs))
 
 
 def test_rolls_and_attributes_together_sum_to_one():
@@ -173,7 +173,7 @@ def test_training_learns_to_draw_each_from_the_others_in_any_order():
     return sum(loss.nats for loss in Fractal(config).apply(params_, crop, train, rngs=rngs))
 
   for train in (True, False):
-    grad = models.quick_jit(jax.grad(total), static_argnums=1)(params['params']['prior'], train)
+    grad = jax.jit(jax.grad(total), static_argnums=1)(params['params']['prior'], train)
     table_AxKxAxK = np.asarray(grad['embedding'])
     # In scoring, the second is told by the first alone.
     assert np.any(table_AxKxAxK[0, 3, 1] != 0)
@@ -207,7 +207,7 @@ def test_those_that_are_asked_for_are_kept_and_the_others_drawn_to_go_with_them(
   params = {'params': {**params['params'], 'prior': prior}}
   crop = roll_of(config, np.array([(0, 4), (4, 0), (0, 0), (3, 5)]))
   noise = models.same_noise(config, 4, 4)
-  draw = models.quick_jit(sample, static_argnums=(0, 1))
+  draw = jax.jit(sample, static_argnums=(0, 1))
 
   def rolls(ids_BxA, noise=noise):
     unknown = np.full_like(crop.tokens_PxT, config.codec.unknown)

@@ -136,7 +136,7 @@ def test_patches_are_told_what_they_repeat():
     losses = Fractal(config).apply(params, crop, False, form_BxL=repeat_1xL)
     return losses[1].nats
 
-  gradient = models.quick_jit(jax.grad(notes_nats))(params)['params']['splits_0']['place']['form']
+  gradient = jax.jit(jax.grad(notes_nats))(params)['params']['splits_0']['place']['form']
   for name, rows in (('lag', [0, 1]), ('eighths', [0, 5])):
     changes_K = np.any(gradient[name]['embedding'], axis=1)
     np.testing.assert_array_equal(np.flatnonzero(changes_K), rows)

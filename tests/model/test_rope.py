@@ -56,7 +56,7 @@ def test_a_trunk_of_any_width_decodes_as_it_trains(width, heads):
   rng = np.random.default_rng(1)
   params = jax.tree.map(lambda s: jnp.asarray(0.5 * rng.standard_normal(s.shape)), shapes)
 
-  @models.quick_jit
+  @jax.jit
   def both(x_BxLxD):
     y_BxLxD, _ = trunk.apply(params, x_BxLxD, rope)
     first_Bx3xD, cache = trunk.apply(

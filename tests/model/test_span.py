@@ -1,5 +1,6 @@
 """A span: how far back the first level attends."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_a_step_depends_on_the_span_before_it_and_on_nothing_further_back():
     )
     return found['intermediates']['splits_0']['trunk']['__call__'][0][0]
 
-  y_BxLxD = models.quick_jit(outputs)(models.as_crop(rolls_BxPxT, config.halo, config.codec))
+  y_BxLxD = jax.jit(outputs)(models.as_crop(rolls_BxPxT, config.halo, config.codec))
   differs_TxL = np.any(np.asarray(y_BxLxD[1:] != y_BxLxD[0]), axis=-1)
   # A patch is an input one place later: a query reads the 4 patches before it.
   after_TxL = np.arange(12) - np.arange(12)[:, None]

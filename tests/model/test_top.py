@@ -126,7 +126,7 @@ def test_the_logits_of_a_ceiling_are_those_of_row_step_and_side():
   assert np.all((roll_PxT > 0).reshape(8, 4, 4).any(axis=(0, 2)))
   assert not np.all((roll_PxT > 0).any(axis=0))
 
-  @models.quick_jit
+  @jax.jit
   @jax.grad
   def gradient(params):
     return sum(loss.nats for loss in Fractal(config).apply(params, crop, False))
@@ -171,7 +171,7 @@ def test_every_level_hears_the_top():
   crop = models.as_crop(random_rolls(config, 1, share=0.15), config.halo, config.codec)
   own_1xL = np.asarray(form_of(whole_roll(crop, config), config))
 
-  @models.quick_jit
+  @jax.jit
   def nats(params, form_1xL):
     losses = Fractal(config).apply(params, crop, False, form_BxL=form_1xL)
     return [loss.nats for loss in losses]
@@ -203,7 +203,7 @@ def test_the_first_level_hears_the_tops_of_its_patches():
   crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
   form_1xL = np.array([[3, 1, 3, 1]])
 
-  @models.quick_jit
+  @jax.jit
   @jax.grad
   def gradient(params):
     return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
@@ -217,7 +217,7 @@ def form_logp(config):
   crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)
   region = whole_roll(crop, config)
 
-  @models.quick_jit
+  @jax.jit
   def logp(params, form_L):
     logits_1xLxK = Fractal(config).apply(
       params, with_form(region, form_L[None], config), method='form_logits'

@@ -207,7 +207,7 @@ def test_pop909_survives_tokens_and_files(with_beats, pop909, tmp_path):
   paths = sorted(pop909.glob('*/*.mid'))
   assert len(paths) == 863
   codec, error_sum, num_notes = Codec('onset'), 0.0, 0
-  for path in paths:
+  for path in paths[::5]:
     beats_Bx3 = np.loadtxt(path.parent / 'beat_midi.txt') if with_beats else None
     performance = midi.read(path)
     song, error = midi.on_grid(performance, beats_Bx3)
@@ -217,5 +217,5 @@ def test_pop909_survives_tokens_and_files(with_beats, pop909, tmp_path):
     np.testing.assert_array_equal(decoded_Nx4[:, :VELOCITY], song.notes_Nx4[:, :VELOCITY])
     assert np.abs(decoded_Nx4[:, VELOCITY] - song.notes_Nx4[:, VELOCITY]).max() <= 2
     check_round_trip(dataclasses.replace(song, notes_Nx4=decoded_Nx4), tmp_path / 'song.mid')
-  assert num_notes > 1.4e6
+  assert num_notes > 2.8e5
   assert error_sum / num_notes <= 0.03

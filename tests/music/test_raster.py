@@ -14,7 +14,6 @@ from fractaljax.music.crop import cut, stack
 from fractaljax.music.grid import quantised
 from fractaljax.music.notes import ONSET, Song
 from fractaljax.music.raster import rasterise
-from models import quick_jit
 
 STARTS = (0, 5, 16, 40, 90, 300)
 STEPS = 32
@@ -46,7 +45,7 @@ def clips(song: Song, semitones: int) -> Clip:
 
 @functools.cache
 def raster(codec: Codec, halo: int):
-  return quick_jit(functools.partial(rasterise, codec=codec, num_steps=STEPS, halo=halo))
+  return jax.jit(functools.partial(rasterise, codec=codec, num_steps=STEPS, halo=halo))
 
 
 def assert_same(crops, others):

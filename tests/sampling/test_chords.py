@@ -73,7 +73,7 @@ def drawn(tokens_NxPxT, chord_L=(), attribute=0, **plan):
   crop = crop._replace(attributes_A=np.full((len(tokens_NxPxT), 1), attribute, np.int32))
   params = models.random_params(SMALL, scale=0.2)
   draw = functools.partial(decided, SMALL, params, chord_L=chord_L, **plan)
-  return np.asarray(models.quick_jit(draw)(crop)[0])
+  return np.asarray(jax.jit(draw)(crop)[0])
 
 
 def test_a_chord_is_what_is_asked_for_what_is_known_and_else_drawn():
@@ -103,7 +103,7 @@ def test_chords_are_as_frequent_as_they_are_likely():
     job, logp_N = decide_whole(decoder, crop, noise)
     return job.region.repeat_NxL, job.region.chord_NxL, logp_N
 
-  repeat_NxL, chord_NxL, logp_N = models.quick_jit(draw)(crop)
+  repeat_NxL, chord_NxL, logp_N = jax.jit(draw)(crop)
   both_NxM = np.concatenate([repeat_NxL, chord_NxL], axis=1)
   by_both = {tuple(m): np.exp(logp) for m, logp in zip(both_NxM.tolist(), logp_N, strict=True)}
   assert 0.9 < sum(by_both.values()) < 1 + 1e-5

@@ -70,7 +70,7 @@ def test_the_sampler_repeats_what_it_is_asked_to():
   params, num = models.random_params(config, seed=1), 16
   crop = models.as_crop(np.full((num, 2, 6), config.codec.unknown), config.halo, config.codec)
   noise = make_noise(config, jax.random.split(jax.random.key(0), num), 6)
-  draw = models.quick_jit(sample, static_argnums=(0, 1))
+  draw = jax.jit(sample, static_argnums=(0, 1))
 
   def drawn(*repeat_L):
     knobs = make_knobs(config, repeat_L=repeat_L)
@@ -100,7 +100,7 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
   known_NxPxT = unknown_NxPxT.copy()
   known_NxPxT[:, :, :4] = np.arange(num)[:, None, None] // 2 ** np.arange(4) % 2
 
-  draw = models.quick_jit(functools.partial(decided, config, params))
+  draw = jax.jit(functools.partial(decided, config, params))
 
   def drawn(tokens_NxPxT, repeat_L):
     crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
@@ -127,7 +127,7 @@ def test_forms_are_as_frequent_as_they_are_likely(bins, num_forms):
   params, num = models.random_params(config, scale=0.2), 16_000
   unknown_NxPxT = np.full((num, 2, 6), config.codec.unknown)
   crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)
-  id_NxL, logp_N = models.quick_jit(functools.partial(decided, config, params))(crop)
+  id_NxL, logp_N = jax.jit(functools.partial(decided, config, params))(crop)
   by_form = {
     tuple(id_L): np.exp(logp) for id_L, logp in zip(np.asarray(id_NxL), logp_N, strict=True)
   }
@@ -165,7 +165,7 @@ def test_a_bar_is_at_least_as_dense_and_as_high_as_the_notes_that_are_known():
   tokens_NxPxT = np.full((num, 2, 6), config.codec.unknown)
   tokens_NxPxT[:, :, 2] = 1  # both notes of a step of the second bar
   crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
-  id_NxL = np.asarray(models.quick_jit(functools.partial(decided, config, params))(crop)[0])
+  id_NxL = np.asarray(jax.jit(functools.partial(decided, config, params))(crop)[0])
   _, density_NxL, top_NxL = parts_of(id_NxL, config)
   for bar, possible in ((0, range(5)), (1, range(2, 5)), (2, range(5))):
     assert set(density_NxL[:, bar]) == set(possible)
@@ -180,7 +180,7 @@ def test_guidance_of_the_form_can_rise_to_its_scale():
 
   def drawn(scale, **plan):
     draw = functools.partial(decided, config, params, guidance=scale, **plan)
-    return np.asarray(models.quick_jit(draw)(crop)[0])
+    return np.asarray(jax.jit(draw)(crop)[0])
 
   np.testing.assert_array_equal(drawn(1.0, guided=True), drawn(1.0))
   whole_NxL, rising_NxL = drawn(8.0, guided=True), drawn(8.0, guided=True, rising=True)

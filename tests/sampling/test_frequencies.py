@@ -39,7 +39,7 @@ def drawn_rolls(config, params, num_steps):
   same = models.same_noise(config, NUM_SAMPLES, num_steps)
   each = zip(config.levels, noise.order, same.order, strict=True)
   noise = noise._replace(order=tuple(x if level.causal else s for level, x, s in each))
-  draw = models.quick_jit(sample, static_argnums=(0, 1))
+  draw = jax.jit(sample, static_argnums=(0, 1))
   plan, knobs = Plan(chunk=NUM_SAMPLES), make_knobs(config)
   return np.asarray(draw(Fractal(config), plan, params, crop, noise, knobs))
 

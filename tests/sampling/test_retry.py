@@ -17,10 +17,10 @@ from fractaljax.sampling.retry import num_kept
 from fractaljax.sampling.sampler import sample
 from fractaljax.sampling.whole import decide_whole
 
-draw = models.quick_jit(sample, static_argnums=(0, 1))
+draw = jax.jit(sample, static_argnums=(0, 1))
 
 
-@functools.partial(models.quick_jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def kept(config, params, crop, noise, tokens_NxPxT):
   """How much of what is said of their bars samples have, (N, L)."""
   decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())

@@ -15,7 +15,7 @@ from fractaljax.sampling.sampler import sample
 
 NUM_PITCHES, NUM_STEPS = 4, 8
 PATCHES = ((4, 4), (4, 1), (1, 1))
-sample_jit = models.quick_jit(sample, static_argnums=(0, 1))
+sample_jit = jax.jit(sample, static_argnums=(0, 1))
 
 
 @functools.cache

@@ -108,11 +108,11 @@ def computed(config):
   ))  # fmt: skip
   yield tuple(x.tobytes() for x in batch)
   crops = pipeline.empty_batch(c.codec, config.data.crop_steps, c.halo, c.attributes)
-  rngs = {name: jax.random.key(0) for name in ('params', 'mask', 'dropout')}
-  params = jax.eval_shape(lambda: model.init(rngs, crops, train=False))
-  yield str(jax.make_jaxpr(lambda p: model.apply(p, crops, True, rngs=rngs))(params))
   optimizer = make_optimizer(config.optimizer, config.num_steps)
   state = jax.eval_shape(functools.partial(init_state, model, optimizer, seed=0), crops)
+  params = state.params
+  rngs = {name: jax.random.key(0) for name in ('mask', 'dropout')}
+  yield str(jax.make_jaxpr(lambda p: model.apply(p, crops, True, rngs=rngs))(params))
   placement = make_placement(jax.devices()[:2], config.fsdp)
   step = jit_step(config, model, optimizer, placement, state)
   yield str(jax.make_jaxpr(step)(state, batch))
