@@ -1,19 +1,19 @@
-"""How near a bound is: what notes leave open of their form, their chords and the attributes.
+"""How near a bound is: what notes leave open of all that is said before them.
 
 A model that says the form first is scored by -log p(notes, form), with the form that the notes have
 themselves. The other ones, summed up, give the likelihood of the notes alone. Here every bar is
 scored with the most probable others, one at a time, and summed up as if it told no other bar; and
-so it is with the most probable other chords. All hear the attributes: here each of these is changed
-to all its other values, one at a time. Prints the bits a note of some excerpts of the valid songs,
-and how many less they are with the other forms, chords and attributes.
+so it is with what is said to return (the reprise) and with chords (the harmony). All hear the
+attributes: here each of these is changed to all its other values, one at a time. Prints the bits a
+note of some excerpts of the valid songs, and how many less they are with the others of each.
 
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
 """
 
+import collections
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from tqdm import tqdm
@@ -24,10 +24,11 @@ from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.form import form_of
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.nats import NEVER
-from fractaljax.model.region import whole_roll
+from fractaljax.model.region import Region, whole_roll
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.crop import Crop
 from fractaljax.training.likelihood import needed_capacities
@@ -36,22 +37,30 @@ from fractaljax.training.trained import load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _EXCERPTS = flags.DEFINE_integer('excerpts', 8, 'how many, evenly among all', lower_bound=1)
-_OTHERS = flags.DEFINE_integer('others', 4, 'other forms and chords of a bar', lower_bound=1)
+_OTHERS = flags.DEFINE_integer(
+  'others', 4, 'other forms, returns and chords of a bar', lower_bound=1
+)
 AT_A_TIME = 4
+ATTRIBUTES = 'attributes'
+ARGUMENTS = {'form': 'form_BxL', 'reprise': 'return_BxL', 'harmony': 'chord_BxL'}
+
+
+def own_parts(region: Region, config: ModelConfig):
+  """What is said of the bars of whole rolls, ids (N, L) by its name."""
+  own = {'form': form_of(region, config)}
+  if config.returns:
+    own['reprise'] = region.return_NxL
+  if config.chords:
+    own['harmony'] = region.chord_NxL
+  return own
 
 
 def probable(model: Fractal, params, crop_1: Crop):
-  """The form of an excerpt and its chords, two (L,), and log probabilities of all, two (L, K).
-
-  Without a harmony there are no chords, and none could be others.
-  """
+  """What is said of the bars of an excerpt, (L,) each, and log probabilities of all, (L, K)."""
   region = whole_roll(crop_1, model.config)
-  own = [form_of(region, model.config)[0], jnp.zeros(region.repeat_NxL.shape[1], int)]
-  logits = [model.apply(params, region, method='form_logits')[0], jnp.zeros((len(own[1]), 1))]
-  if model.config.chords:
-    own[1] = region.chord_NxL[0]
-    logits[1] = model.apply(params, region, method='harmony_logits')[0]
-  return own, [jax.nn.log_softmax(logits_LxK) for logits_LxK in logits]
+  own = {name: id_1xL[0] for name, id_1xL in own_parts(region, model.config).items()}
+  logits = {name: model.apply(params, name, region, method='bar_logits')[0] for name in own}
+  return own, jax.tree.map(jax.nn.log_softmax, logits)
 
 
 def others(own_L, logp_LxK, num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,18 +83,20 @@ def other_attributes(own_A, names: tuple[str, ...]) -> np.ndarray:
   return np.array(rows, int).reshape(-1, len(own_A))
 
 
-def instead(own: list[np.ndarray], part: int, ids_RxX: np.ndarray) -> list[np.ndarray]:
+def instead(own: dict[str, np.ndarray], part: str, ids_RxX: np.ndarray) -> dict[str, np.ndarray]:
   """What is said of a roll with each of these in the place of one part of it."""
-  return [ids_RxX if i == part else np.tile(x_X, (len(ids_RxX), 1)) for i, x_X in enumerate(own)]
+  num = len(ids_RxX)
+  return {name: ids_RxX if name == part else np.tile(x_X, (num, 1)) for name, x_X in own.items()}
 
 
-def in_batches(score, form_RxL, chord_RxL, ids_RxA) -> np.ndarray:
-  """Nats of a roll with each of these forms, chords and attributes, (R,), AT_A_TIME at a time."""
-  num = len(form_RxL)
+def in_batches(score, said: dict[str, np.ndarray]) -> np.ndarray:
+  """Nats of a roll of which this or that is said, (R,), AT_A_TIME at a time."""
+  num = len(said[ATTRIBUTES])
   # The last ones are scored again to fill the last batch.
   index = np.minimum(np.arange(-(-num // AT_A_TIME) * AT_A_TIME), num - 1).reshape(-1, AT_A_TIME)
   nats = [
-    np.asarray(score(form_RxL[each], chord_RxL[each], ids_RxA[each]), np.float64) for each in index
+    np.asarray(score({name: x_RxX[each] for name, x_RxX in said.items()}), np.float64)
+    for each in index
   ]
   return np.concatenate([np.zeros(0), *nats])[:num]
 
@@ -104,32 +115,32 @@ def main(_):
   capacities = needed_capacities(config, batches)
 
   @jax.jit
-  @functools.partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
-  def score(params, crop_1, form_L, chord_L, ids_A):
-    crop_1 = crop_1._replace(attributes_A=ids_A[None])
-    chord_1xL = chord_L[None] if config.chords else None
-    losses = trained.model.apply(params, crop_1, False, capacities, form_L[None], chord_1xL)
+  @functools.partial(jax.vmap, in_axes=(None, None, 0))
+  def score(params, crop_1, said):
+    crop_1 = crop_1._replace(attributes_A=said[ATTRIBUTES][None])
+    asked = {ARGUMENTS[name]: said[name][None] for name in said if name != ATTRIBUTES}
+    losses = trained.model.apply(params, crop_1, False, capacities, **asked)
     return sum(loss.nats for loss in losses)
 
   all_of = jax.jit(probable, static_argnums=0)
-  total, less_3, notes = 0.0, np.zeros(3), 0
+  total, notes, less = 0.0, 0, collections.Counter()
   for crop_1 in tqdm(batches, unit='excerpt'):
     own, logps = jax.tree.map(np.asarray, all_of(trained.model, trained.params, crop_1))
-    own = [*own, crop_1.attributes_A[0]]
+    own[ATTRIBUTES] = crop_1.attributes_A[0]
     nats_of = functools.partial(in_batches, functools.partial(score, trained.params, crop_1))
-    nats = float(nats_of(*(x_X[None] for x_X in own))[0])
-    for part, logp_LxK in enumerate(logps):
+    nats = float(nats_of({name: x_X[None] for name, x_X in own.items()})[0])
+    for part, logp_LxK in logps.items():
       bar_R, ids_RxL = others(own[part], logp_LxK, _OTHERS.value)
-      more_R = np.exp(nats - nats_of(*instead(own, part, ids_RxL)))
-      less_3[part] += np.log1p(np.bincount(bar_R, more_R)).sum()
-    more_R = np.exp(nats - nats_of(*instead(own, 2, other_attributes(own[2], names))))
-    less_3[2] += np.log1p(more_R.sum())
+      more_R = np.exp(nats - nats_of(instead(own, part, ids_RxL)))
+      less[part] += np.log1p(np.bincount(bar_R, more_R)).sum()
+    ids_RxA = other_attributes(own[ATTRIBUTES], names)
+    more_R = np.exp(nats - nats_of(instead(own, ATTRIBUTES, ids_RxA)))
+    less[ATTRIBUTES] += np.log1p(more_R.sum())
     total, notes = total + nats, notes + int(num_notes(crop_1, config.codec))
-  less, less_by_chords, less_by_attributes = less_3 / np.log(2) / notes
+  bits = 1 / np.log(2) / notes
   setting.report(
     benchmark='bound', step=trained.step, excerpts=len(crops), others=_OTHERS.value,
-    bits_per_note=total / np.log(2) / notes, less=less, less_by_chords=less_by_chords,
-    less_by_attributes=less_by_attributes,
+    bits_per_note=total * bits, less={part: nats * bits for part, nats in less.items()},
   )  # fmt: skip
 
 

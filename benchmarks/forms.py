@@ -7,9 +7,10 @@ are said to repeat one, how many do so at the lag that was said, by how many eig
 were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
 and by the density that was said, from how many notes on, in how many bars it was, how many bars of
 the songs have it, how many of the first do, and their notes. By the top that was said the same of
-the pitches of the highest notes. Then, if the model says chords, the share of bars that have the
-chord that was said; and the share that has that of so many bars before, as it was said of the
-samples and by the notes of all.
+the pitches of the highest notes, and by what was said to return of each echo the same of the
+eighths of their notes that both have in common. Then, if the model says chords, the share of bars
+that have the chord that was said; and the share that has that of so many bars before, as it was
+said of the samples and by the notes of all.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -27,7 +28,7 @@ from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
-from fractaljax.model import chord
+from fractaljax.model import chord, returns
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
@@ -40,6 +41,7 @@ from fractaljax.sampling.decision import Decoder
 from fractaljax.sampling.draw import draw
 from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Plan, make_knobs
+from fractaljax.sampling.retry import PARTS
 from fractaljax.sampling.whole import decide_whole
 from fractaljax.training.trained import load
 
@@ -55,10 +57,9 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 
 @functools.partial(jax.jit, static_argnums=0)
 def said_forms(model: Fractal, params, crop, noise, knobs):
-  """What the sampler says that bars repeat, their densities, tops and chords; by this noise."""
+  """What the sampler says that bars repeat, and so on, fields of `Region`; by this noise."""
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
-  region = job.region
-  return region.repeat_NxL, region.density_NxL, region.top_NxL, region.chord_NxL
+  return {name: getattr(job.region, name) for name in PARTS}
 
 
 def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
@@ -71,6 +72,18 @@ def highest_pitches(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray
   """Pitches of the highest notes of bars, (N, L); NaN in those without any."""
   row_NxL = np.asarray(highest_rows(tokens_NxPxT, config))
   return np.where(row_NxL < 0, np.nan, config.codec.low + row_NxL)
+
+
+def by_echo(said_NxL, found_NxPxT, songs_NxPxT, config: ModelConfig):
+  """By how many bars before each echo is: `by_bin` of what was said to return of it."""
+  table, bin_NxLxE = {}, np.asarray(returns.bins_of(said_NxL, config))
+  for e, lag in enumerate(returns.lags(config)):
+    common = (
+      common_eighths(x_NxPxT, np.full((len(x_NxPxT), said_NxL.shape[1]), lag), config)
+      for x_NxPxT in (found_NxPxT, songs_NxPxT)
+    )
+    table[lag] = by_bin(bin_NxLxE[..., e], *common, returns.EDGES)
+  return table
 
 
 def main(_):
@@ -87,7 +100,8 @@ def main(_):
   crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
   noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
   said = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
-  said_NxL, dense_NxL, top_NxL, chord_NxL = jax.tree.map(np.asarray, said)
+  said = jax.tree.map(np.asarray, said)
+  said_NxL = said['repeat_NxL']
   rolls = {
     'found': drawn.tokens_BxPxT,
     'songs': rolls_of(excerpts(reference.songs, num_steps), num_steps, config),
@@ -97,13 +111,16 @@ def main(_):
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
   shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
-  densities = tops = chords = None
+  densities = tops = returning = chords = None
   if config.densities:
-    densities = by_bin(dense_NxL, notes['found'], notes['songs'], config.densities)
+    densities = by_bin(said['density_NxL'], notes['found'], notes['songs'], config.densities)
   if config.tops:
     highest = (highest_pitches(rolls[name], config) for name in ('found', 'songs'))
-    tops = by_bin(top_NxL, *highest, config.tops)
+    tops = by_bin(said['top_NxL'], *highest, config.tops)
+  if config.returns:
+    returning = by_echo(said['return_NxL'], rolls['found'], rolls['songs'], config)
   if config.chords:
+    chord_NxL = said['chord_NxL']
     ids = {name: np.asarray(chord.of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
     again = {name: same_again(x_NxL) for name, x_NxL in {'said': chord_NxL, **ids}.items()}
     chords = {'kept': round(float((ids['found'] == chord_NxL).mean()), 3), **again}
@@ -113,7 +130,7 @@ def main(_):
     kept=kept(said_NxL, found['found'], common_NxL),
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
-    tops=tops, chords=chords,
+    tops=tops, returns=returning, chords=chords,
   )  # fmt: skip
 
 

@@ -15,7 +15,13 @@ from fractaljax.data.in_c import read_songs
 from fractaljax.model.trunk import num_parameters
 
 # Forms are of bars, which must be patches of an AR level.
-NO_FORM = {'model.repeats': 0, 'model.densities': (), 'model.tops': (), 'model.chords': False}
+NO_FORM = {
+  'model.repeats': 0,
+  'model.densities': (),
+  'model.tops': (),
+  'model.returns': False,
+  'model.chords': False,
+}
 # Three levels of 12x16, 4x4 and 1x1; about as many parameters as bars_small has without form.
 SQUARE = NO_FORM | {
   'model.patches': ((12, 16), (4, 4), (1, 1)),
@@ -31,6 +37,7 @@ VARIANTS = {
   'musical, ar, no form': NO_FORM,
   'musical, ar, no densities': {'model.densities': ()},
   'musical, ar, no tops': {'model.tops': ()},
+  'musical, ar, no returns': {'model.returns': False},
   'musical, ar, no chords': {'model.chords': False},
   'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},

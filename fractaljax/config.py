@@ -72,6 +72,7 @@ def _base_model() -> ConfigDict:
   model.matches = 0  # echoes of what followed the halos most like a patch's own
   model.repeats = 0  # first patches back, at most, that a patch may be said to repeat
   model.densities = ()  # notes of a first patch from which on it counts as denser, as 1, 9, 17
+  model.returns = False  # whether how much comes again of the echoes is decided before any note
   model.chords = False  # whether the chords of first patches are decided before any note
   model.tops = ()  # pitches from which on a first patch counts as higher, as 72, 84
   model.hide = 0.0  # share of the cells that training hides from the levels
@@ -154,6 +155,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     repeats=model.repeats,
     densities=tuple(model.densities),
     tops=tuple(model.tops),
+    returns=model.returns,
     chords=model.chords,
     hide=model.hide,
     head_width=model.head_width,

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import density
+from fractaljax.model import density, returns
 from fractaljax.model.children import children
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import Level, ModelConfig
@@ -50,8 +50,9 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
-    densities=(), tops=(), chords=False, hide=0.0, head_width=16, head_depth=1, qk_norm=True,
-    phrase_bars=4, num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32', remat=False,
+    densities=(), tops=(), returns=False, chords=False, hide=0.0, head_width=16, head_depth=1,
+    qk_norm=True, phrase_bars=4, num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32',
+    remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -127,10 +128,12 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
-  repeat_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
+  repeat_NxL = return_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
   num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
+  if config.returns and not index:
+    return_NxL = jnp.asarray(rng.integers(0, returns.num_ids(config), (num, num_bars)))
   if config.densities:
     density_NxL = jnp.asarray(rng.integers(0, density.num_bins(config), (num, num_bars)))
     count_N = jnp.asarray(rng.integers(0, config.densities[-1], num)) if index else None
@@ -150,6 +153,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     jnp.asarray(rng.standard_normal((num, width)), jnp.float32),
     memory,
     repeat_NxL,
+    return_NxL,
     density_NxL,
     top_NxL,
     chord_NxL,

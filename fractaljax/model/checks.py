@@ -85,6 +85,13 @@ def _check_context(config):
     'has patches of all pitches',
   )
   _require(
+    not config.returns or (config.repeats > 0 and _are_bars(config.echoes, first.patch[1])),
+    'returns',
+    config.returns,
+    'must be False, or with a form that they follow and echoes of whole first patches; set '
+    f'config.model.repeats, and config.model.echoes to multiples of {first.patch[1]}',
+  )
+  _require(
     not config.chords or config.repeats > 0,
     'chords',
     config.chords,
@@ -108,6 +115,10 @@ def _check_context(config):
     f'{lowest + config.codec.num_pitches - 1} with a form that they are part of; set '
     'config.model.repeats',
   )
+
+
+def _are_bars(echoes, steps: int) -> bool:
+  return len(echoes) > 0 and all(echo % steps == 0 for echo in echoes)
 
 
 def _check_level(level, outer, i: int):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import ceiling, patches, room
+from fractaljax.model import ceiling, patches, repeat, returns, room
 from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import child_echoes, first_echoes
 from fractaljax.model.matches import matches
@@ -56,6 +56,7 @@ def children(
     cond_CxD,
     memory,
     None,
+    None,
     *_bars(region, grid, seen_NxQxW, flat_C, config),
     margin,
   )
@@ -95,7 +96,11 @@ def _memory(
   parent_CxE = None if parent is None else parent.trust_NxE[n_C]
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
   if config.repeats:
-    trust_CxE = as_said(trust_CxE, len(config.echoes), repeat_C, parent_CxE)
+    first = 0 if config.returns else len(config.echoes)
+    said_CxS = None
+    if parent is None:
+      said_CxS = _said_eighths(region, n_C, col_C // grid.patch[1], config)
+    trust_CxE = as_said(trust_CxE, slice(first, config.num_aged), said_CxS, parent_CxE)
   if parent is None:  # first patches, of which nothing has been yet
     so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
   elif config.is_whole(grid.patch):
@@ -106,6 +111,15 @@ def _memory(
   below_NxExLx3 = notes_below(region, grid, seen_NxQxW, config)
   below_CxEx3 = below_NxExLx3[n_C, :, flat_C % len(grid)]
   return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx3, below_CxEx3, past_CxPxB)
+
+
+def _said_eighths(region: Region, n_C, bar_C, config: ModelConfig):
+  """Eighths that are said to come again in first patches: of the echoes, and of the repeat."""
+  eighths_CxS = repeat.eighths_of(region.repeat_NxL[n_C, bar_C])[:, None]
+  if not config.returns:
+    return eighths_CxS
+  echoes_CxE = returns.eighths_of(region.return_NxL[n_C, bar_C], config)
+  return jnp.concatenate([echoes_CxE, eighths_CxS], axis=1)
 
 
 def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config: ModelConfig):

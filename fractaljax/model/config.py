@@ -80,7 +80,9 @@ class ModelConfig:
       numbers of cells that sound.
     tops: pitches (MIDI), at each of which a first patch (bar) that comes up to it counts as higher;
       a part of the form, see `fractaljax.model.top`. () switches it off.
-    chords: whether the chords of first patches (bars) are decided after the form and before any
+    returns: whether it is said, after the form and before any note, how much first patches (bars)
+      have in common with their echoes, see `fractaljax.model.returns`.
+    chords: whether the chords of first patches (bars) are decided after these and before any
       note, see `fractaljax.model.chord`.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole, and so does what is counted.
@@ -111,6 +113,7 @@ class ModelConfig:
   repeats: int
   densities: tuple[int, ...]
   tops: tuple[int, ...]
+  returns: bool
   chords: bool
   hide: float
   head_width: int

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model import patches, trunk
+from fractaljax.model.bars import Bars
 from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.detail import (
@@ -27,6 +28,7 @@ from fractaljax.model.occupancy import gather, is_forced
 from fractaljax.model.patches import Grid
 from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import Region, hide, patch_states, whole_roll
+from fractaljax.model.reprise import Reprise
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 
@@ -36,7 +38,7 @@ class LevelLoss(NamedTuple):
 
   Attributes:
     nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
-      the rolls' attributes, form and chords, too.
+      the rolls' attributes, form, returns and chords, too.
     num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
@@ -56,7 +58,7 @@ class Fractal(nn.Module):
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
   order-agnostic bound of Hoogeboom et al. 2022). They are those of the rolls together with their
-  attributes, form and chords, where the model says these, and so a bound, too.
+  attributes, form, returns and chords, where the model says these, and so a bound, too.
   """
 
   config: ModelConfig
@@ -65,7 +67,13 @@ class Fractal(nn.Module):
     self.splits = [Split(self.config, i) for i in range(len(self.config.levels))]
     self.prior = Prior(self.config) if self.config.attributes else None
     self.form = Form(self.config) if self.config.repeats else None
+    self.reprise = Reprise(self.config) if self.config.returns else None
     self.harmony = Harmony(self.config) if self.config.chords else None
+
+  @property
+  def bars(self) -> dict[str, Bars | None]:
+    """What says something of the first patches, the bars, in the order in which they do."""
+    return {'form': self.form, 'reprise': self.reprise, 'harmony': self.harmony}
 
   def __call__(
     self,
@@ -73,6 +81,7 @@ class Fractal(nn.Module):
     train: bool,
     capacities: tuple[int, ...] | None = None,
     form_BxL: jax.Array | None = None,
+    return_BxL: jax.Array | None = None,
     chord_BxL: jax.Array | None = None,
   ) -> tuple[LevelLoss, ...]:
     """Scores a batch of crops, one `LevelLoss` a level.
@@ -84,11 +93,14 @@ class Fractal(nn.Module):
       capacities: patches that each level but the last can expand; None for the config's shares.
       form_BxL: the forms to score, ids of their bars, see `fractaljax.model.form`; None for the
         crops' own.
+      return_BxL: the same of what returns in them, see `fractaljax.model.returns`.
       chord_BxL: the same of their chords, see `fractaljax.model.chord`.
     """
     region = whole_roll(crop, self.config)
     if form_BxL is not None:
       region = with_form(region, form_BxL, self.config)
+    if return_BxL is not None:
+      region = region.replace(return_NxL=jnp.asarray(return_BxL))
     if chord_BxL is not None:
       region = region.replace(chord_NxL=jnp.asarray(chord_BxL))
     if train and self.config.attributes:
@@ -103,9 +115,11 @@ class Fractal(nn.Module):
       )
       losses.append(loss)
     if self.config.repeats:
-      losses[0] = self._with_form(losses[0], roll, train)
+      losses[0] = self._with_bars(losses[0], 'form', form_of(roll, self.config), roll, train)
+    if self.config.returns:
+      losses[0] = self._with_bars(losses[0], 'reprise', roll.return_NxL, roll, train)
     if self.config.chords:
-      losses[0] = self._with_harmony(losses[0], roll, train)
+      losses[0] = self._with_bars(losses[0], 'harmony', roll.chord_NxL, roll, train)
     if self.config.attributes:
       losses[0] = self._with_attributes(losses[0], crop, train)
     return tuple(losses)
@@ -168,19 +182,11 @@ class Fractal(nn.Module):
       return nats_NxL, None
     return nats_NxL, gate_detail(logits, nats_NxL, occupied_NxL, ~forced_NxL, weight_NxL)
 
-  def _with_form(self, loss: LevelLoss, region: Region, train) -> LevelLoss:
-    """The loss of the first level with that of the forms of its patches, the bars."""
-    logp_NxLxK = jax.nn.log_softmax(self.form(region, train))
-    nats_NxL = value_nats(logp_NxLxK, form_of(region, self.config))
-    weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
-    return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
-
-  def _with_harmony(self, loss: LevelLoss, region: Region, train) -> LevelLoss:
-    """The loss of the first level with that of the chords of its patches."""
-    logp_NxLxK = jax.nn.log_softmax(self.harmony(region, train))
-    nats_NxL = value_nats(logp_NxLxK, region.chord_NxL)
-    weight_NxL = region.valid_NxT.reshape(*nats_NxL.shape, -1).any(axis=2)
-    return _with_choices(loss, logp_NxLxK, nats_NxL, weight_NxL, train)
+  def _with_bars(self, loss: LevelLoss, name: str, id_NxL, region: Region, train) -> LevelLoss:
+    """The loss of the first level with that of what one of `bars` says of its patches."""
+    logp_NxLxK = jax.nn.log_softmax(self.bars[name](region, train))
+    weight_NxL = region.valid_NxT.reshape(*id_NxL.shape, -1).any(axis=2)
+    return _with_choices(loss, logp_NxLxK, value_nats(logp_NxLxK, id_NxL), weight_NxL, train)
 
   def _with_attributes(self, loss: LevelLoss, crop: Crop, train) -> LevelLoss:
     """The loss of the first level with that of the rolls' attributes, of those that are given."""
@@ -210,21 +216,13 @@ class Fractal(nn.Module):
     """Logits of the attributes of rolls, see `Prior`."""
     return self.prior(ids_NxA, known_NxAxA)
 
-  def form_logits(self, region: Region):
-    """Logits of the forms of the bars of whole rolls, (N, L, K), see `Form`."""
-    return self.form(region, train=False)
+  def bar_logits(self, name: str, region: Region):
+    """Logits of what one of `bars` says of the bars of whole rolls, (N, L, K)."""
+    return self.bars[name](region, train=False)
 
-  def form_step(self, region: Region, cache, i):
+  def bar_step(self, name: str, region: Region, cache, i):
     """Those of bar `i` alone, (N, 1, K), and the cache."""
-    return self.form.step(region, cache, i)
-
-  def harmony_logits(self, region: Region):
-    """Logits of the chords of the bars of whole rolls, (N, L, 25), see `Harmony`."""
-    return self.harmony(region, train=False)
-
-  def harmony_step(self, region: Region, cache, i):
-    """Those of bar `i` alone, (N, 1, 25), and the cache."""
-    return self.harmony.step(region, cache, i)
+    return self.bars[name].step(region, cache, i)
 
   def predict(self, index: int, region: Region, seen_NxQxW):
     """All patches of level `index` at once: logits (N, L, ...), their children's conditions."""

@@ -1,4 +1,4 @@
-"""The harmony: the chords of all bars, decided after the form and before any note.
+"""The harmony: the chords of all bars, decided after the form and returns, before any note.
 
 A sample that finds its chords while it writes its notes does not come back to them: songs have the
 chord of eight bars before in two bars of five, and without a harmony samples have it little more
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.linen.initializers import zeros
 
+from fractaljax.model import returns
 from fractaljax.model.bars import Bars
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.form import FormEmbed
@@ -31,14 +32,22 @@ class Harmony(Bars):
     # By how much of a bar is repeated: the chord there, and here.
     self.like = self.param('like', zeros, (len(EIGHTHS), NUM_CHORDS, NUM_CHORDS))
     self.before = self.param('before', zeros, (len(LAGS), NUM_CHORDS, NUM_CHORDS))
+    if config.returns:
+      self.returns = nn.Embed(returns.num_ids(config), width)
+      # Of each echo, by how much of it returns: the chord there, and here.
+      shape = len(config.echoes), returns.NUM_BINS, NUM_CHORDS, NUM_CHORDS
+      self.returning = self.param('returning', zeros, shape)
     self.out = nn.Dense(NUM_CHORDS, dtype=jnp.float32, kernel_init=zeros)
 
   def said(self, region: Region):
     return self.chord(region.chord_NxL)
 
   def inputs(self, region: Region):
-    """Those of all bars, and the bar's own form, (N, L, D)."""
-    return super().inputs(region) + self.form(region).astype(self.config.dtype)
+    """Those of all bars, and the bar's own form and return, (N, L, D)."""
+    x_NxLxD = super().inputs(region) + self.form(region).astype(self.config.dtype)
+    if self.config.returns:
+      x_NxLxD += self.returns(region.return_NxL).astype(self.config.dtype)
+    return x_NxLxD
 
   def logits(self, y_NxAxD, region: Region, bar_A):
     """Of the bars `bar_A`; of the chords in `region` only those before each are read."""
@@ -55,4 +64,10 @@ class Harmony(Bars):
     for k, lag in enumerate(LAGS):
       after_NxLxK = jnp.asarray(self.before)[k, chord_NxL[:, np.maximum(bar_L - lag, 0)]]
       logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)
+    if self.config.returns:
+      bin_NxLxE = returns.bins_of(region.return_NxL, self.config)
+      for e, lag in enumerate(returns.lags(self.config)):
+        then_NxL = chord_NxL[:, np.maximum(bar_L - lag, 0)]
+        after_NxLxK = jnp.asarray(self.returning)[e, bin_NxLxE[..., e], then_NxL]
+        logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)
     return logits_NxLxK

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
+from fractaljax.model import returns
 from fractaljax.model.blocks import features, row_dense, windows
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import Level, ModelConfig
@@ -19,8 +20,8 @@ from fractaljax.music.crop import NUM_PHASES
 class Place(nn.Module):
   """Where a patch lies in pitch, metre and song, and what the levels above said of it.
 
-  The first level hears the form and the chords of its patches, the others the parent's output and
-  the echoes, with how far these can be trusted.
+  The first level hears the form, the returns and the chords of its patches, the others the parent's
+  output and the echoes, with how far these can be trusted.
   """
 
   config: ModelConfig
@@ -32,9 +33,11 @@ class Place(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.song = SongEmbed(config, level.width)
-    self.form = self.chord = self.cond = self.echo = None
+    self.form = self.returns = self.chord = self.cond = self.echo = None
     if self.is_first and config.repeats:
       self.form = FormEmbed(config, level.width, zeros)
+    if self.is_first and config.returns:
+      self.returns = nn.Embed(returns.num_ids(config), level.width, embedding_init=zeros)
     if self.is_first and config.chords:
       self.chord = nn.Embed(NUM_CHORDS, level.width, embedding_init=zeros)
     if not self.is_first:
@@ -52,6 +55,8 @@ class Place(nn.Module):
     time_NxCxD = self.phase(region.phase_NxT[:, ::t]) + self.song(region, t)
     if self.form is not None:  # one for each patch, since these are of all pitches then
       time_NxCxD += self.form(region)
+    if self.returns is not None:
+      time_NxCxD += self.returns(region.return_NxL)
     if self.chord is not None:
       time_NxCxD += self.chord(region.chord_NxL)
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]

@@ -4,7 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import chord, density, repeat, top
+from fractaljax.model import chord, density, repeat, returns, top
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -32,6 +32,7 @@ class Region:
     memory: of what it may repeat; None for the whole roll, and where the model has no echoes.
     repeat_NxL: for the whole roll, what its first patches repeat, see `fractaljax.model.repeat`;
       else None, and where the model says nothing of it.
+    return_NxL: the same of what returns in them, see `fractaljax.model.returns`.
     density_NxL: for the whole roll, the densities of its first patches, see
       `fractaljax.model.density`; else (N, 1), of the one that the region lies in. None where the
       model says nothing of them.
@@ -53,6 +54,7 @@ class Region:
   cond_NxC: jax.Array | None
   memory: Memory | None
   repeat_NxL: jax.Array | None
+  return_NxL: jax.Array | None
   density_NxL: jax.Array | None
   top_NxL: jax.Array | None
   chord_NxL: jax.Array | None
@@ -102,16 +104,17 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
-    *[None] * 8,
+    *[None] * 9,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)
 
 
 def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
-  """Whole rolls with the form and harmony that these notes have, those of them that are known."""
+  """Whole rolls with the form, returns and harmony that these notes have, as far as known."""
   return region.replace(
     repeat_NxL=repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None,
+    return_NxL=returns.of_rolls(tokens_BxPxT, config) if config.returns else None,
     density_NxL=density.of_rolls(tokens_BxPxT, config) if config.densities else None,
     top_NxL=top.of_rolls(tokens_BxPxT, config) if config.tops else None,
     chord_NxL=chord.of_rolls(tokens_BxPxT, config) if config.chords else None,

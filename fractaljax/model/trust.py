@@ -1,7 +1,7 @@
 """Trust: how far an echo can be expected to go on as what its region repeats.
 
-Three things say so: how alike the steps before both are (`trust`), or for a bar that is said to be
-repeated how much of it is (`as_said`); which notes of the bar came again until now
+Three things say so: how alike the steps before both are (`trust`), or where it is said how much of
+an echo comes again just that (`as_said`); which notes of the bar came again until now
 (`count_so_far`); and which of the same step, below (`count_below`). That a repeat has begun shows
 in the second while the first still says that nothing is alike. Notes come again as they were, or
 with another velocity: that tells a copy from what is played once more.
@@ -14,7 +14,6 @@ from fractaljax.model.density import bin_of
 from fractaljax.model.echoes import halo_of
 from fractaljax.model.occupancy import is_sounding
 from fractaljax.model.patches import Grid
-from fractaljax.model.repeat import eighths_of
 from fractaljax.music.codec import Codec
 
 NUM_LIKENESSES = 10
@@ -63,19 +62,20 @@ def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
   return like_NxE * NUM_LIKENESSES + equal_NxE
 
 
-def as_said(trust_NxE, echo: int, repeat_N, parent_NxE):
-  """Ids of which those of one echo have a likeness of what sounds that was said, not measured.
+def as_said(trust_NxE, echoes: slice, eighths_NxS, parent_NxE):
+  """Ids of which those of some echoes have a likeness of what sounds that was said, not measured.
 
   Args:
     trust_NxE: ids, see `trust`.
-    echo: which one is said to be repeated.
-    repeat_N: what the regions repeat, see `fractaljax.model.repeat`; None but for first patches.
+    echoes: S of them, of which it is said how much comes again.
+    eighths_NxS: how many eighths of the notes; None but for first patches.
     parent_NxE: ids of the region that each lies in, which was told; None for first patches.
   """
-  is_first = parent_NxE is None
-  sounds_N = eighths_of(repeat_N) if is_first else parent_NxE[:, echo] // NUM_LIKENESSES
-  said_N = NUM_LIKENESSES * sounds_N + trust_NxE[:, echo] % NUM_LIKENESSES
-  return trust_NxE.at[:, echo].set(said_N)
+  sounds_NxS = eighths_NxS
+  if parent_NxE is not None:
+    sounds_NxS = parent_NxE[:, echoes] // NUM_LIKENESSES
+  said_NxS = NUM_LIKENESSES * sounds_NxS + trust_NxE[:, echoes] % NUM_LIKENESSES
+  return trust_NxE.at[:, echoes].set(said_NxS)
 
 
 def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):

@@ -22,6 +22,7 @@ class Noise(NamedTuple):
     order: the same, for the random orders of MAR levels, and for the forms of first patches.
     attributes: (N, A), of whole rolls; None below them.
     chords: the same of their first patches, (N, L).
+    returns: the same.
     seed: (N, 2), the keys of whole rolls, for what is drawn again; None below them.
   """
 
@@ -29,6 +30,7 @@ class Noise(NamedTuple):
   order: tuple[jax.Array, ...]
   attributes: jax.Array | None
   chords: jax.Array | None
+  returns: jax.Array | None
   seed: jax.Array | None
 
 
@@ -64,15 +66,16 @@ def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
     for n, level in enumerate(2 * config.levels)
   ]
   half = len(config.levels)
-  shapes = (len(config.attributes),), (num_steps // config.levels[0].patch[1],)
-  attributes, chords = (
+  num_bars = num_steps // config.levels[0].patch[1]
+  shapes = (len(config.attributes),), (num_bars,), (num_bars,)
+  attributes, chords, returns = (
     jax.vmap(lambda key, n=n, shape=shape: jax.random.uniform(jax.random.fold_in(key, n), shape))(
       keys_B
     )
     for n, shape in enumerate(shapes, 2 * half)
   )
   seed_Bx2 = jax.random.key_data(keys_B)
-  return Noise(tuple(fields[:half]), tuple(fields[half:]), attributes, chords, seed_Bx2)
+  return Noise(tuple(fields[:half]), tuple(fields[half:]), attributes, chords, returns, seed_Bx2)
 
 
 def numbered_noise(config: ModelConfig, seed, number_B, num_steps: int) -> Noise:
@@ -96,7 +99,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
   target = job.target_NxPxT
   return Job(
     children(job.region, grid, seen, flat_C, cond, config, config.levels[index]),
-    Noise(noise(job.noise.choice), noise(job.noise.order), None, None, None),
+    Noise(noise(job.noise.choice), noise(job.noise.order), None, None, None, None),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
   )

@@ -1,9 +1,14 @@
 """Retries: bars whose notes are not as was said are drawn again.
 
-The form and the chords of a bar follow from its notes, and so of what a model says first only notes
-that have it can come: all others are probability that it wastes. Drawing again until a bar has its
-form and its chord is drawing by what is left, renormalised (rejection sampling).
+The form, the returns and the chord of a bar follow from its notes, and so of what a model says
+first only notes that have it can come: all others are probability that it wastes. Drawing again
+until a bar is as was said is drawing by what is left, renormalised (rejection sampling).
+
+Each roll goes on to its next bar by itself: in a batch of rolls that waited for one another, every
+bar would be drawn as often as the most stubborn of them asks for.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,64 +17,102 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.region import Region, with_own_form
 from fractaljax.sampling.job import Job, Noise, make_noise
 
-PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'chord_NxL'
+PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
 
 
-def fill_bar(job: Job, i, canvas, tries: int, config: ModelConfig, fill):
-  """Fills bar `i` of whole rolls, again where it is not as was said; gives the new canvas.
+class Walk(NamedTuple):
+  """How far rolls are filled.
+
+  Attributes:
+    canvas_NxQxW: all bars before the present one of each roll.
+    cache: keys and values of these bars.
+    bar_N: the present bar; how many there are where a roll is full.
+    number_N: how often it was drawn.
+    best_NxQxW: the canvas with the draw that has most of what was said.
+    kept_N: how much, of PARTS; -1 before the first draw.
+  """
+
+  canvas_NxQxW: jax.Array
+  cache: tuple
+  bar_N: jax.Array
+  number_N: jax.Array
+  best_NxQxW: jax.Array
+  kept_N: jax.Array
+
+
+def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
+  """Fills whole rolls bar by bar, a bar again where it is not as was said; gives the canvas.
 
   After so many tries the first one that has most of what was said is kept. What a roll gets does
   not depend on the others.
 
   Args:
     job: the rolls, with what is said of them.
-    i: the bar.
-    canvas: of the rolls until now.
-    tries: at most.
+    cache: of the first level, empty.
+    tries: at most, for each bar.
     config: of the model.
-    fill: fills the bar of some rolls, `fill(job, member_N)`, and gives the canvas.
+    fill: fills one bar of each member, `fill(job, cache, bar_N, member_N)`, and gives canvas and
+      cache.
   """
   num_parts = sum(getattr(job.region, part) is not None for part in PARTS)
-  steps = config.levels[0].patch[1]
-  bar_NxPxS = jax.lax.dynamic_slice_in_dim(job.region.inner(canvas), i * steps, steps, axis=2)
-  is_known_N = (bar_NxPxS != config.codec.unknown).all(axis=(1, 2))
+  num, num_bars = job.region.repeat_NxL.shape
 
-  def body(state):
-    number, best, kept_N = state
-    again = job._replace(noise=_noise(job.noise, i, number, config)).with_canvas(canvas)
-    new = fill(again, kept_N < num_parts)
-    more_N = num_kept(job.region, i, new, config)
-    best = jnp.where((more_N > kept_N)[:, None, None], new, best)
-    return number + 1, best, jnp.maximum(kept_N, more_N)
+  def body(walk: Walk) -> Walk:
+    is_full_N, bar_N = walk.bar_N == num_bars, jnp.minimum(walk.bar_N, num_bars - 1)
+    noise = _noise(job.noise, bar_N, walk.number_N, config)
+    again = job._replace(noise=noise).with_canvas(walk.canvas_NxQxW)
+    is_known_N = ~_is_open(again.region, config)[jnp.arange(num), bar_N]
+    canvas, cache = fill(again, walk.cache, bar_N, ~is_full_N & ~is_known_N)
+    more_N = jnp.where(is_known_N, num_parts, num_kept(job.region, bar_N, canvas, config))
+    is_better_N, kept_N = more_N > walk.kept_N, jnp.maximum(walk.kept_N, more_N)
+    best = jnp.where(is_better_N[:, None, None], canvas, walk.best_NxQxW)
+    number_N = walk.number_N + 1
+    is_over_N = ~is_full_N & ((kept_N == num_parts) | (number_N == tries))
+    return Walk(
+      jnp.where(is_over_N[:, None, None], best, walk.canvas_NxQxW),
+      cache,
+      walk.bar_N + is_over_N,
+      jnp.where(is_over_N, 0, number_N),
+      best,
+      jnp.where(is_over_N, -1, kept_N),
+    )
 
-  kept_N = jnp.where(is_known_N, num_parts, -1)
-  state = jax.lax.while_loop(
-    lambda state: (state[0] < tries) & (state[2] < num_parts).any(), body, (0, canvas, kept_N)
-  )
-  return state[1]
+  canvas, none_N = job.region.canvas_NxQxW, jnp.zeros(num, jnp.int32)
+  walk = Walk(canvas, cache, none_N, none_N, canvas, none_N - 1)
+  return jax.lax.while_loop(lambda walk: (walk.bar_N < num_bars).any(), body, walk).canvas_NxQxW
 
 
-def num_kept(region: Region, i, canvas, config: ModelConfig):
-  """How much of what was said of bar `i` its notes have, of PARTS, (N,)."""
-  own = with_own_form(region, region.inner(canvas), config)
+def num_kept(region: Region, bar_N, canvas, config: ModelConfig):
+  """How much of what was said of a bar of each roll its notes have, of PARTS, (N,)."""
+  own, here = with_own_form(region, region.inner(canvas), config), (jnp.arange(len(canvas)), bar_N)
   pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
-  return sum((said_NxL == own_NxL)[:, i] for said_NxL, own_NxL in pairs if said_NxL is not None)
+  return sum((said_NxL == own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None)
 
 
-def _noise(noise: Noise, i, number, config: ModelConfig) -> Noise:
-  """The noise of rolls, in bar `i` that of a try: of the first one, number 0, as it is."""
-  keys_N = jax.random.wrap_key_data(noise.seed)
-  keys_N = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, i), number))(keys_N)
+def _is_open(region: Region, config: ModelConfig):
+  """Which bars of whole rolls have cells that are unknown, (N, L)."""
+  is_unknown_NxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
+  return is_unknown_NxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)
+
+
+def _noise(noise: Noise, bar_N, number_N, config: ModelConfig) -> Noise:
+  """The noise of rolls, in one bar of each that of a try: of the first one, number 0, as it is."""
+  keys_N = jax.vmap(jax.random.fold_in)(jax.random.wrap_key_data(noise.seed), bar_N)
+  keys_N = jax.vmap(jax.random.fold_in)(keys_N, number_N)
   new = make_noise(config, keys_N, config.levels[0].patch[1])
 
-  def replaced(old_NxRxC, new_NxRxB):
-    first = i * new_NxRxB.shape[2]
-    now_NxRxB = jax.lax.dynamic_slice_in_dim(old_NxRxC, first, new_NxRxB.shape[2], axis=2)
-    now_NxRxB = jnp.where(number == 0, now_NxRxB, new_NxRxB)
-    return jax.lax.dynamic_update_slice_in_dim(old_NxRxC, now_NxRxB, first, axis=2)
+  @jax.vmap
+  def replaced(old_RxC, new_RxB, bar, number):
+    first = bar * new_RxB.shape[1]
+    now_RxB = jax.lax.dynamic_slice_in_dim(old_RxC, first, new_RxB.shape[1], axis=1)
+    now_RxB = jnp.where(number == 0, now_RxB, new_RxB)
+    return jax.lax.dynamic_update_slice_in_dim(old_RxC, now_RxB, first, axis=1)
 
   choice, order = (
-    tuple(map(replaced, old, more))
+    tuple(
+      replaced(old_NxRxC, new_NxRxB, bar_N, number_N)
+      for old_NxRxC, new_NxRxB in zip(old, more, strict=True)
+    )
     for old, more in ((noise.choice, new.choice), (noise.order, new.order))
   )
   return noise._replace(choice=choice, order=order)

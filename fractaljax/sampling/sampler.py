@@ -1,5 +1,7 @@
 """The sampler: from a known roll (all of it unknown, a prefix, a hole) to a full one."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -11,8 +13,8 @@ from fractaljax.music.crop import Crop
 from fractaljax.sampling.decision import Decoder, branch, decide, rising, tile
 from fractaljax.sampling.job import Job, Noise
 from fractaljax.sampling.options import Knobs, Plan
-from fractaljax.sampling.retry import fill_bar
-from fractaljax.sampling.spot import Spot
+from fractaljax.sampling.retry import fill_bars
+from fractaljax.sampling.spot import OwnSpot, Spot
 from fractaljax.sampling.whole import decide_whole
 
 
@@ -69,10 +71,13 @@ def _fill(decoder: Decoder, index: int, job: Job):
 def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
   """AR: patch by patch, with a key-value cache."""
   branches, config = decoder.branches, decoder.model.config
-  is_retried = index == 0 and decoder.plan.tries > 1 and config.repeats and job.target_NxPxT is None
-  known = branch(job.region, branches)
-  place_NxLxD = decoder.apply('place', index, known)
   num = job.region.row_N.shape[0]
+  known, logp_N = branch(job.region, branches), jnp.zeros(num)
+  place_NxLxD = decoder.apply('place', index, known)
+  cache = empty_cache(config, index, num * branches, len(grid))
+  if index == 0 and decoder.plan.tries > 1 and config.repeats and job.target_NxPxT is None:
+    fill = functools.partial(_fill_own_bars, decoder, grid, known, place_NxLxD)
+    return fill_bars(job, cache, decoder.plan.tries, config, fill), logp_N
   member_Nx1 = jnp.ones((num, 1), bool)
 
   def body(i, state):
@@ -81,20 +86,30 @@ def _fill_in_order(decoder: Decoder, index: int, job: Job, grid: Grid):
     logits, cond, cache = decoder.apply('step', index, place_NxLxD, region, grid, cache, i)
     spot = Spot(grid, jnp.reshape(i, 1), member_Nx1)
     now = rising(decoder, index, job.with_canvas(canvas), (i + 1) / len(grid))
-    if is_retried:
-
-      def fill(job, member_N):
-        spot = Spot(grid, jnp.reshape(i, 1), member_N[:, None])
-        return decide(decoder, index, job, spot, canvas, logits, cond, _fill)[0]
-
-      return fill_bar(now, i, canvas, decoder.plan.tries, config, fill), cache, logp_N
     canvas, more_N = decide(decoder, index, now, spot, canvas, logits, cond, _fill)
     return canvas, cache, logp_N + more_N
 
-  cache = empty_cache(config, index, num * branches, len(grid))
-  state = (job.region.canvas_NxQxW, cache, jnp.zeros(num))
+  state = (job.region.canvas_NxQxW, cache, logp_N)
   canvas, _, logp_N = jax.lax.fori_loop(0, len(grid), body, state)
   return canvas, logp_N
+
+
+def _fill_own_bars(decoder, grid: Grid, known, place_NxLxD, job: Job, cache, bar_N, member_N):
+  """Fills one first patch of each member, of each roll another one; gives canvas and cache."""
+  canvas = job.region.canvas_NxQxW
+  region = known.replace(canvas_NxQxW=tile(canvas, decoder.branches))
+
+  @jax.vmap
+  def step(*one):
+    place_1xLxD, region, cache, bar_1 = jax.tree.map(lambda x: x[None], one)
+    out = decoder.apply('step', 0, place_1xLxD, region, grid, cache, bar_1[0])
+    return jax.tree.map(lambda x: x[0], out)
+
+  logits, cond, cache = step(place_NxLxD, region, cache, tile(bar_N, decoder.branches))
+  now = rising(decoder, 0, job, (bar_N + 1) / len(grid))
+  spot = OwnSpot(grid, bar_N, member_N[:, None])
+  canvas, _ = decide(decoder, 0, now, spot, canvas, logits, cond, _fill)
+  return canvas, cache
 
 
 def _fill_masked(decoder: Decoder, index: int, job: Job, grid: Grid):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model import patches
 from fractaljax.model.patches import Grid
 
 
@@ -59,3 +60,41 @@ class Spot(NamedTuple):
   def _corner(self, origin: tuple[int, int]):
     _, row_1, col_1 = self.grid.corners(self.patch_A)
     return jnp.int32(0), row_1[0] + origin[0], col_1[0] + origin[1]
+
+
+class OwnSpot(NamedTuple):
+  """One patch of each region, of each another one, of which the members are decided now.
+
+  What it offers is that of `Spot`, with A = 1.
+
+  Attributes:
+    grid: the patches of a region.
+    patch_N: their numbers in scan order.
+    member_NxA: which of them are decided.
+  """
+
+  grid: Grid
+  patch_N: jax.Array
+  member_NxA: jax.Array
+
+  def read(self, x_NxQxW, origin: tuple[int, int] = (0, 0)):
+    """The cells of the patches, (N, 1, p, t), from a canvas where the region begins at `origin`."""
+    row_N, col_N = self._corners(origin)
+    return patches.cut(x_NxQxW, jnp.arange(len(x_NxQxW)), row_N, col_N, self.grid.patch)[:, None]
+
+  def write(self, x_NxQxW, cells_Nx1xpxt, origin: tuple[int, int]):
+    """The canvas with these cells in place of the patches'."""
+    write = jax.vmap(jax.lax.dynamic_update_slice)
+    return write(x_NxQxW, cells_Nx1xpxt[:, 0], self._corners(origin))
+
+  def read_noise(self, x_NxRxC):
+    """The number of each patch, (N, 1)."""
+    return jnp.take_along_axis(self.grid.to_scan(x_NxRxC), self.patch_N[:, None], axis=1)
+
+  def flat(self, chosen_C):
+    """Numbers over N to numbers over N x L."""
+    return chosen_C * len(self.grid) + self.patch_N[chosen_C]
+
+  def _corners(self, origin: tuple[int, int]):
+    _, row_N, col_N = self.grid.corners(self.patch_N)
+    return row_N + origin[0], col_N + origin[1]

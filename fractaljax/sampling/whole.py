@@ -1,4 +1,4 @@
-"""What is decided of rolls as a whole, before any note: attributes, form and harmony."""
+"""What is decided of rolls as a whole, before any note: attributes, form, returns, harmony."""
 
 import jax
 import jax.numpy as jnp
@@ -38,10 +38,13 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
   if config.repeats:
     form_BxL, more_B = _form(decoder, job)
     job, logp_B = job._replace(region=with_form(region, form_BxL, config)), logp_B + more_B
+  if config.returns:
+    job, more_B = _said(decoder, job, 'reprise', 'return_NxL', noise.returns)
+    logp_B += more_B
   if config.chords:
-    chord_BxL, more_B = _harmony(decoder, job)
-    region, logp_B = job.region.replace(chord_NxL=chord_BxL), logp_B + more_B
-    job = job._replace(region=region)
+    asked_L = decoder.knobs.chord_L
+    job, more_B = _said(decoder, job, 'harmony', 'chord_NxL', noise.chords, asked_L)
+    logp_B += more_B
   return job, logp_B
 
 
@@ -84,7 +87,7 @@ def _form(decoder: Decoder, job: Job):
   def body(i, state):
     id_BxL, cache, logp_B = state
     region = with_form(known, tile(id_BxL, branches), config)
-    logits, cache = decoder.apply('form_step', region, cache, i)
+    logits, cache = decoder.apply('bar_step', 'form', region, cache, i)
     scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
     logits_Bx1xK = steered(logits, scale_B, decoder)
     uniform_Bx1, own_Bx1, is_own_Bx1, *least_2xBx1 = (
@@ -105,38 +108,46 @@ def _form(decoder: Decoder, job: Job):
   return id_BxL, logp_B
 
 
-def _harmony(decoder: Decoder, job: Job):
-  """The chords of rolls, (B, L), and the log probability of that, (B,).
+def _said(decoder: Decoder, job: Job, name: str, field: str, uniform_BxL, asked_L=()):
+  """The job with what bars are said to be in one respect, and the log probability of that, (B,).
 
-  Bars of which all is known have that of their notes, and so have those of a target.
+  Bars of which all is known are said to be what their notes are, and so are those of a target.
+
+  Args:
+    decoder: the model and what is asked of it.
+    job: the rolls.
+    name: what says it, see `Fractal.bars`.
+    field: of the region, the ids.
+    uniform_BxL: the chance in it.
+    asked_L: ids that are asked for; FREE ones and those after the last are left to the model.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
-  own_BxL, is_own_BxL = _own(job, config).chord_NxL, _is_known(job, config)
+  own_BxL, is_own_BxL = getattr(_own(job, config), field), _is_known(job, config)
   num, num_bars = own_BxL.shape
-  asked_L = _of_bars(decoder.knobs.chord_L, num_bars)
+  asked_L = _of_bars(jnp.asarray(asked_L, jnp.int32), num_bars)
 
   def body(i, state):
-    chord_BxL, cache, logp_B = state
-    region = known.replace(chord_NxL=tile(chord_BxL, branches))
-    logits, cache = decoder.apply('harmony_step', region, cache, i)
+    id_BxL, cache, logp_B = state
+    region = known.replace(**{field: tile(id_BxL, branches)})
+    logits, cache = decoder.apply('bar_step', name, region, cache, i)
     scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
     logits_Bx1xK = guide(logits, scale_B, decoder)
     logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
     uniform_Bx1, own_Bx1, is_own_Bx1 = (
       jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
-      for x_BxL in (job.noise.chords, own_BxL, is_own_BxL)
+      for x_BxL in (uniform_BxL, own_BxL, is_own_BxL)
     )
-    chord_Bx1 = choice.choose_one(logits_Bx1xK, uniform_Bx1)
-    chord_Bx1 = jnp.where(asked_L[i] == FREE, chord_Bx1, asked_L[i])
-    chord_Bx1 = jnp.where(is_own_Bx1, own_Bx1, chord_Bx1)
-    chord_BxL = jax.lax.dynamic_update_slice_in_dim(chord_BxL, chord_Bx1, i, axis=1)
-    return chord_BxL, cache, logp_B + choice.one_logp(logits_Bx1xK, chord_Bx1)[:, 0]
+    id_Bx1 = choice.choose_one(logits_Bx1xK, uniform_Bx1)
+    id_Bx1 = jnp.where(asked_L[i] == FREE, id_Bx1, asked_L[i])
+    id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
+    id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
+    return id_BxL, cache, logp_B + choice.one_logp(logits_Bx1xK, id_Bx1)[:, 0]
 
   cache = empty_cache(config, num * branches, num_bars)
   state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
-  chord_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
-  return chord_BxL, logp_B
+  id_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
+  return job._replace(region=job.region.replace(**{field: id_BxL})), logp_B
 
 
 def steered(logits_Nx1xK, scale_B, decoder: Decoder):

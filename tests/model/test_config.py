@@ -24,6 +24,8 @@ BAD_MODEL = [
   ('repeats', -1, 'repeats'),
   ('densities', (1, 3), 'densities'),
   ('tops', (61,), 'tops'),
+  ('chords', True, 'chords'),
+  ('returns', True, 'returns'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
   ('phrase_bars', 0, 'phrase_bars'),
@@ -76,6 +78,10 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     *(
       ('tops', dict(patches=((4, 2), (2, 1), (1, 1)), num_pitches=4, repeats=1, tops=edges))
       for edges in ((60, 62), (62, 61), (62, 62), (62, 64))
+    ),
+    *(
+      ('returns', dict(patches=((2, 2), (2, 1), (1, 1)), repeats=1, returns=True, echoes=echoes))
+      for echoes in ((), (5,), (4, 5))
     ),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],

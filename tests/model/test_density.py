@@ -204,7 +204,7 @@ def test_the_form_hears_densities_before_a_bar_and_no_notes():
   @jax.jit
   def logp(params, form_NxL):
     logits_NxLxK = Fractal(config).apply(
-      params, with_form(region, form_NxL, config), method='form_logits'
+      params, 'form', with_form(region, form_NxL, config), method='bar_logits'
     )
     return jax.nn.log_softmax(logits_NxLxK)
 
@@ -227,7 +227,7 @@ def test_a_bar_is_as_dense_as_the_one_that_it_repeats_where_that_is_learned():
   params['params']['form']['density']['like'] = kept
   region = whole_roll(models.as_crop(random_rolls(config, 1), config.halo, config.codec), config)
   region = with_form(region, np.array([[1, 2, 3, 0]]), config)
-  logits_1xLxK = Fractal(config).apply(params, region, method='form_logits')
+  logits_1xLxK = Fractal(config).apply(params, 'form', region, method='bar_logits')
   logp_LxRxB = np.asarray(logits_1xLxK)[0].reshape(4, -1, 4)
   best_R = logp_LxRxB[3].argmax(axis=1)
   assert best_R[0] == 3  # none: bar 2

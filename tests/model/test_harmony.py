@@ -29,7 +29,7 @@ def region_of(chord_NxL, **changes):
 
 @jax.jit
 def logits_of(params, region):
-  return Fractal(CONFIG).apply(params, region, method='harmony_logits')
+  return Fractal(CONFIG).apply(params, 'harmony', region, method='bar_logits')
 
 
 def chords(num=2, num_bars=20):
@@ -82,7 +82,9 @@ def test_it_is_the_same_step_by_step():
   cache = empty_cache(CONFIG, 2, 20)
   steps = []
   step = jax.jit(
-    lambda region, cache, i: Fractal(CONFIG).apply(params, region, cache, i, method='harmony_step')
+    lambda region, cache, i: Fractal(CONFIG).apply(
+      params, 'harmony', region, cache, i, method='bar_step'
+    )
   )
   for bar in range(20):
     # What is still to come is not there yet.
@@ -128,8 +130,8 @@ def form_and_harmony(params, form_L, chord_L):
   def nats(module):
     region = with_form(whole_roll(crop, ROLLS), form_L[None], ROLLS)
     region = region.replace(chord_NxL=jnp.asarray(chord_L)[None])
-    form_LxK = jax.nn.log_softmax(module.form_logits(region))[0]
-    harmony_LxK = jax.nn.log_softmax(module.harmony_logits(region))[0]
+    form_LxK = jax.nn.log_softmax(module.bar_logits('form', region))[0]
+    harmony_LxK = jax.nn.log_softmax(module.bar_logits('harmony', region))[0]
     first = form_LxK[np.arange(3), form_L].sum() + harmony_LxK[np.arange(2), chord_L[:2]].sum()
     return first + harmony_LxK[2]
 

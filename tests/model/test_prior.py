@@ -153,7 +153,7 @@ def test_the_form_hears_every_attribute():
 
   def form_logits(ids_NxA):
     return Fractal(config).apply(
-      params, region.replace(attributes_NxA=ids_NxA), method='form_logits'
+      params, 'form', region.replace(attributes_NxA=ids_NxA), method='bar_logits'
     )
 
   plain_1xLxK = form_logits(np.array([(3, 4, 5)]))

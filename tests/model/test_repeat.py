@@ -148,7 +148,7 @@ def test_the_form_hears_no_notes():
   crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
   region = whole_roll(crop, config)
   region = region.replace(repeat_NxL=np.tile([0, 2, 6], (len(rolls_RxPxT), 1)))
-  logits_NxLxK = Fractal(config).apply(params, region, method='form_logits')
+  logits_NxLxK = Fractal(config).apply(params, 'form', region, method='bar_logits')
   assert np.ptp(logits_NxLxK, axis=0).max() == 0 and np.ptp(logits_NxLxK[0, 2, :6]) > 0.1
 
 

@@ -220,7 +220,7 @@ def form_logp(config):
   @jax.jit
   def logp(params, form_L):
     logits_1xLxK = Fractal(config).apply(
-      params, with_form(region, form_L[None], config), method='form_logits'
+      params, 'form', with_form(region, form_L[None], config), method='bar_logits'
     )
     return jax.nn.log_softmax(logits_1xLxK)[0].reshape(4, -1, len(config.densities) + 1, 4)
 

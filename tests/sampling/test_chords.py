@@ -91,20 +91,24 @@ def test_a_chord_is_what_is_asked_for_what_is_known_and_else_drawn():
   assert np.any(heard_NxL[:, 1] != free_NxL[:, 1])
 
 
-def test_chords_are_as_frequent_as_they_are_likely():
-  config = models.tiny(((2, 1), (1, 1)), repeats=1, chords=True)
+@pytest.mark.parametrize(
+  ('field', 'num_steps', 'changes'),
+  [('chord_NxL', 2, dict(chords=True)), ('return_NxL', 3, dict(returns=True, echoes=(2,)))],
+)
+def test_chords_and_returns_are_as_frequent_as_they_are_likely(field, num_steps, changes):
+  config = models.tiny(((2, 1), (1, 1)), repeats=1, **changes)
   params, num = models.random_params(config, scale=0.2), 16_000
-  unknown_NxPxT = np.full((num, 2, 2), config.codec.unknown)
+  unknown_NxPxT = np.full((num, 2, num_steps), config.codec.unknown)
   crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)
 
   def draw(crop):
-    noise = make_noise(config, jax.random.split(jax.random.key(0), num), 2)
+    noise = make_noise(config, jax.random.split(jax.random.key(0), num), num_steps)
     decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())
     job, logp_N = decide_whole(decoder, crop, noise)
-    return job.region.repeat_NxL, job.region.chord_NxL, logp_N
+    return job.region.repeat_NxL, getattr(job.region, field), logp_N
 
-  repeat_NxL, chord_NxL, logp_N = jax.jit(draw)(crop)
-  both_NxM = np.concatenate([repeat_NxL, chord_NxL], axis=1)
+  repeat_NxL, id_NxL, logp_N = jax.jit(draw)(crop)
+  both_NxM = np.concatenate([repeat_NxL, id_NxL], axis=1)
   by_both = {tuple(m): np.exp(logp) for m, logp in zip(both_NxM.tolist(), logp_N, strict=True)}
   assert 0.9 < sum(by_both.values()) < 1 + 1e-5
   for both, prob in by_both.items():

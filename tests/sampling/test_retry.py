@@ -27,7 +27,8 @@ def kept(config, params, crop, noise, tokens_NxPxT):
   region = decide_whole(decoder, crop, noise)[0].region
   canvas = whole_roll(crop._replace(tokens_PxT=tokens_NxPxT), config).canvas_NxQxW
   num_bars = region.repeat_NxL.shape[1]
-  return jnp.stack([num_kept(region, i, canvas, config) for i in range(num_bars)], axis=1)
+  bars = [jnp.full(len(canvas), bar) for bar in range(num_bars)]
+  return jnp.stack([num_kept(region, bar_N, canvas, config) for bar_N in bars], axis=1)
 
 
 def samples(config, params, tokens_NxPxT, tries):
@@ -86,6 +87,36 @@ def test_more_tries_keep_more_and_what_is_kept_is_not_drawn_again():
   is_same_N = kept_4[:, 0] == kept_9[:, 0]
   assert not np.all(is_same_N) and np.any(kept_4[:, 0] == 4)
   np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
+
+
+def test_the_first_try_is_the_sample_without_any_more():
+  config = models.tiny(((2, 1), (1, 1)), repeats=1, densities=(1,))
+  params = models.random_params(config, scale=0.2)
+  (plain, kept_NxL), (again, _) = (
+    samples(config, params, unknown(config, 256, 4), tries) for tries in (1, 3)
+  )
+  num_kept_N = np.cumprod(kept_NxL == 2, axis=1).sum(axis=1)
+  assert set(num_kept_N) >= {0, 1, 2}
+  for plain_PxT, again_PxT, num in zip(plain, again, num_kept_N, strict=True):
+    np.testing.assert_array_equal(again_PxT[:, :num], plain_PxT[:, :num])
+
+
+def test_guidance_with_retries_is_that_of_the_attributes():
+  config = models.tiny(
+    ((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), attributes=('density',)
+  )
+  params = models.random_params(config, scale=0.2)
+  crop = models.as_crop(unknown(config, 64, 8), config.halo, config.codec, 1)
+  crop = crop._replace(attributes_A=np.full((64, 1), 5, np.int32))
+  noise = make_noise(config, jax.random.split(jax.random.key(0), 64), 8)
+
+  def drawn(guidance=1.0, **plan):
+    knobs, plan = make_knobs(config, guidance=guidance), Plan(chunk=64, tries=3, **plan)
+    return np.asarray(draw(Fractal(config), plan, params, crop, noise, knobs))
+
+  plain = drawn()
+  np.testing.assert_array_equal(drawn(guided=True), plain)
+  assert np.any(drawn(guidance=4.0, guided=True) != plain)
 
 
 def test_what_a_roll_gets_does_not_depend_on_the_others():

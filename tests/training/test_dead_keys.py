@@ -56,6 +56,7 @@ COMPUTED = {
   'model.repeats': 2,
   'model.densities': (1, 3),
   'model.tops': (62, 70),
+  'model.returns': True,
   'model.chords': True,
   'model.hide': 0.5,
   'model.head_width': 9,
@@ -128,6 +129,7 @@ NEEDS = {
   'model.scan': {'model.halo_pitches': 0},  # by pitch, an AR level cannot see the rows above
   'model.densities': {'model.repeats': 2},  # they are a part of the form
   'model.tops': {'model.repeats': 2},
+  'model.returns': {'model.repeats': 2, 'model.echoes': (16,)},
   'model.chords': {'model.repeats': 2},
 }
 

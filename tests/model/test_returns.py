@@ -1,0 +1,241 @@
+"""What returns: found as defined, decided after the form and before the notes, and told."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import models
+from fractaljax.model import repeat, reprise, returns
+from fractaljax.model.bars import empty_cache
+from fractaljax.model.form import with_form
+from fractaljax.model.fractal import Fractal
+from fractaljax.model.patches import make_grid
+from fractaljax.model.region import whole_roll
+from fractaljax.model.trust import NUM_LIKENESSES
+
+# What was 4 and 8 steps before: two bars, and four.
+PATCHES, ECHOES = ((2, 2), (2, 1), (1, 1)), (4, 8)
+CONFIG = models.tiny(PATCHES, repeats=20, densities=(1, 3), echoes=ECHOES, returns=True)
+ROLLS = models.tiny(
+  ((2, 1), (1, 1)), repeats=2, densities=(1,), echoes=(2, 3), returns=True, chords=True
+)
+
+
+def region_of(return_NxL, **changes):
+  """Whole rolls with these returns, in which nothing repeats what is not there."""
+  region = models.random_region(CONFIG, 0, num_steps=2 * return_NxL.shape[1], num=len(return_NxL))
+  lag_NxL = np.minimum(repeat.lag_of(region.repeat_NxL), np.arange(return_NxL.shape[1]))
+  repeat_NxL = jnp.where(lag_NxL > 0, repeat.id_of(lag_NxL, 5), 0)
+  return region.replace(
+    **{'return_NxL': jnp.asarray(return_NxL), 'repeat_NxL': repeat_NxL, **changes}
+  )
+
+
+@jax.jit
+def logits_of(params, region):
+  return Fractal(CONFIG).apply(params, 'reprise', region, method='bar_logits')
+
+
+def some_returns(num=2, num_bars=20):
+  return np.random.default_rng(0).integers(0, returns.num_ids(CONFIG), (num, num_bars))
+
+
+def bins_of(id_x):
+  return np.asarray(returns.bins_of(np.asarray(id_x), CONFIG))
+
+
+def test_every_return_is_an_id():
+  id_Z = np.arange(returns.num_ids(CONFIG))
+  assert len(np.unique(bins_of(id_Z), axis=0)) == len(id_Z) == 25
+  np.testing.assert_array_equal(returns.id_of(bins_of(id_Z)), id_Z)
+
+
+def test_what_returns_is_the_share_of_the_notes_that_two_bars_have_in_common():
+  config = models.tiny(((3, 4), (3, 1), (1, 1)), None, 3, 'onset', repeats=1, echoes=(8, 12),
+                       returns=True)  # fmt: skip
+  rng = np.random.default_rng(0)
+  tokens_NxPxT = rng.integers(1, 34, (60, 3, 24)) * (rng.random((60, 3, 24)) < 0.4)
+  tokens_NxPxT[:, :, 12:20] = np.where(
+    rng.random((60, 3, 8)) < rng.random((60, 1, 1)), tokens_NxPxT[:, :, :8], 0
+  )
+  tokens_NxPxT[::7, :, 16:] = 0
+  found_NxLxE = bins_of(returns.of_rolls(tokens_NxPxT, config))
+  for tokens_PxT, found_LxE in zip(tokens_NxPxT, found_NxLxE, strict=True):
+    bars = [
+      set(zip(*np.nonzero(config.codec.is_note(tokens_PxT[:, 4 * bar : 4 * bar + 4])), strict=True))
+      for bar in range(6)
+    ]
+    for bar, e in np.ndindex(6, 2):
+      then = bars[bar - (2, 3)[e]] if bar >= (2, 3)[e] else set()
+      share = len(bars[bar] & then) / max(len(bars[bar] | then), 1)
+      assert found_LxE[bar, e] == sum(share >= edge for edge in (1 / 8, 1 / 4, 1 / 2, 3 / 4))
+  assert all(set(np.unique(found_NxLxE[..., e])) == set(range(5)) for e in range(2))
+
+
+def test_a_return_depends_on_those_before_it_alone():
+  params, return_NxL = models.random_params(CONFIG), some_returns()
+  plain_NxLxZ = np.asarray(logits_of(params, region_of(return_NxL)))
+  for bar in (0, 3, 18):
+    other_NxL = return_NxL.copy()
+    other_NxL[:, bar] = (other_NxL[:, bar] + 1) % returns.num_ids(CONFIG)
+    is_same_L = (np.asarray(logits_of(params, region_of(other_NxL))) == plain_NxLxZ).all((0, 2))
+    assert np.all(is_same_L[: bar + 1]) and not np.any(is_same_L[bar + 1 :])
+
+
+@pytest.mark.parametrize('name', ['repeat_NxL', 'density_NxL'])
+def test_it_follows_the_form(name):
+  params, region = models.random_params(CONFIG), region_of(some_returns())
+  other = region.replace(**{name: 1 - jnp.minimum(getattr(region, name), 1)})
+  assert np.any(np.asarray(logits_of(params, region) != logits_of(params, other)))
+
+
+def test_it_hears_no_notes():
+  params, region = models.random_params(CONFIG), region_of(some_returns())
+  silent = region.replace(canvas_NxQxW=jnp.zeros_like(region.canvas_NxQxW))
+  np.testing.assert_array_equal(logits_of(params, region), logits_of(params, silent))
+
+
+def test_nothing_returns_of_what_is_before_the_roll():
+  logits_NxLxZ = logits_of(models.random_params(CONFIG), region_of(some_returns()))
+  prob_NxLxZ = np.asarray(jax.nn.softmax(logits_NxLxZ))
+  for e, lag in enumerate(returns.lags(CONFIG)):
+    is_more_Z = bins_of(np.arange(25))[:, e] > 0
+    assert np.all(prob_NxLxZ[:, :lag, is_more_Z] == 0)
+    assert np.all(prob_NxLxZ[:, lag:, is_more_Z].sum(axis=2) > 0)
+
+
+def test_tables_are_of_what_is_repeated_and_of_the_densities():
+  params = jax.tree.map(np.zeros_like, models.random_params(CONFIG))
+  tables = params['params']['reprise']
+  repeat_1xL, density_1xL = np.zeros((1, 20), int), np.zeros((1, 20), int)
+  repeat_1xL[0, [9, 11, 13]] = repeat.id_of(4, 7), repeat.id_of(2, 7), repeat.id_of(3, 7)
+  density_1xL[0, [10, 14]] = 2, 1
+  tables['like'][1, 5, 4] = 1.0  # seven eighths of the bar four before: most of it
+  tables['like'][1, 1, 0] = 2.0  # another bar: none of it
+  tables['density'][1, 2, 1, 3] = 3.0
+  region = region_of(some_returns(1), repeat_NxL=repeat_1xL, density_NxL=density_1xL)
+  found_LxZ = np.asarray(logits_of(params, region))[0, 8:]
+  bin_Z = bins_of(np.arange(25))[:, 1]
+  want = {9: (4, 1.0), 11: (0, 2.0), 13: (0, 2.0), 14: (3, 3.0)}
+  for bar, found_Z in enumerate(found_LxZ, 8):
+    which, value = want.get(bar, (0, 0.0))
+    np.testing.assert_array_equal(found_Z, np.where(bin_Z == which, value, 0.0))
+
+
+def test_kinds_are_none_another_and_how_much_of_it():
+  ids = [0, *(repeat.id_of(lag, eighths) for lag in (4, 5) for eighths in (4, 8))]
+  assert np.asarray(reprise.kinds(np.array(ids), 4)).tolist() == [0, 2, 6, 1, 1]
+
+
+def test_it_is_the_same_step_by_step():
+  params, region = models.random_params(CONFIG), region_of(some_returns())
+  cache, steps = empty_cache(CONFIG, 2, 20), []
+
+  @jax.jit
+  def step(region, cache, i):
+    return Fractal(CONFIG).apply(params, 'reprise', region, cache, i, method='bar_step')
+
+  for bar in range(20):
+    # What is still to come is not there yet.
+    known_NxL = jnp.where(np.arange(20) < bar, region.return_NxL, 0)
+    logits_Nx1xZ, cache = step(region.replace(return_NxL=known_NxL), cache, bar)
+    steps.append(logits_Nx1xZ)
+  want_NxLxZ = logits_of(params, region)
+  np.testing.assert_allclose(jnp.concatenate(steps, axis=1), want_NxLxZ, rtol=1e-4, atol=1e-5)
+
+
+def test_how_much_returns_is_told_at_every_level():
+  region = whole_roll(models.as_crop(np.ones((1, 2, 10)), CONFIG.halo, CONFIG.codec), CONFIG)
+  for id_ in range(returns.num_ids(CONFIG)):
+    each = region.replace(return_NxL=np.array([[0, 0, 0, 0, id_]]))
+    for level in CONFIG.levels[:-1]:
+      grid = make_grid(each.size, level.patch, level.scan)
+      last_C, cond_CxD = np.array([each.row_N.shape[0] * len(grid) - 1]), np.zeros((1, 1))
+      each = models.children_of(each, grid, each.canvas_NxQxW, last_C, cond_CxD, CONFIG, level)
+      told_E = np.asarray(each.memory.trust_NxE)[0, :2] // NUM_LIKENESSES
+      np.testing.assert_array_equal(told_E, np.array((0, 1, 2, 4, 6))[bins_of(id_)])
+
+
+@pytest.mark.parametrize('index', [0, 1, 2])
+def test_every_level_hears_it(index):
+  params, rng = models.random_params(CONFIG), np.random.default_rng(0)
+  tokens_NxPxT = (rng.random((3, 2, 16)) < 0.5).astype(np.int32)
+  crop = models.as_crop(tokens_NxPxT, CONFIG.halo, CONFIG.codec)
+  nats = jax.jit(lambda return_NxL: [
+    loss.nats for loss in Fractal(CONFIG).apply(params, crop, False, return_BxL=return_NxL)
+  ])  # fmt: skip
+  own_NxL = returns.of_rolls(tokens_NxPxT, CONFIG)
+  # Of the last bar, so that no other return follows it.
+  other_NxL = own_NxL.at[:, -1].set((own_NxL[:, -1] + 7) % 25)
+  assert nats(own_NxL)[index] != nats(other_NxL)[index]
+
+
+def test_harmony_has_a_table_of_the_chords_that_return():
+  config = models.tiny(PATCHES, repeats=2, echoes=ECHOES, returns=True, chords=True)
+  params = jax.tree.map(np.zeros_like, models.random_params(config))
+  params['params']['harmony']['returning'][1, 3, 7, 5] = 1.0
+  chord_1xL, return_1xL = np.zeros((1, 12), int), np.zeros((1, 12), int)
+  chord_1xL[0, 4] = chord_1xL[0, 5] = 7
+  return_1xL[0, [8, 10]] = returns.id_of(np.array([1, 3]))
+  region = models.random_region(config, 0, num_steps=24, num=1)
+  region = region.replace(chord_NxL=jnp.asarray(chord_1xL), return_NxL=jnp.asarray(return_1xL))
+  logits_LxK = Fractal(config).apply(params, 'harmony', region, method='bar_logits')[0]
+  assert np.argwhere(np.asarray(logits_LxK)).tolist() == [[8, 5]]
+
+
+def test_rolls_sum_to_one_whatever_is_said_to_return():
+  params = models.random_params(ROLLS, scale=0.2)
+  rolls_RxPxT = models.all_rolls(2, 4)
+  crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
+  form_L, chord_L = np.array([1, 2, 3, 4]), np.array([3, 20, 4, 8])
+
+  @jax.jit
+  @jax.vmap
+  def nats_of(return_L):
+    def one(crop):
+      crop_1 = jax.tree.map(lambda x: x[None], crop)
+      asked = dict(form_BxL=form_L[None], return_BxL=return_L[None], chord_BxL=chord_L[None])
+      return sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop_1, False, **asked))
+
+    return jax.vmap(one)(crop)
+
+  # Of the last bar all returns: those of all rolls together, with each of them.
+  return_ZxL = np.stack([np.zeros(25, int), np.zeros(25, int), np.full(25, 2), np.arange(25)], 1)
+  prob_ZxR = np.exp(-np.asarray(nats_of(return_ZxL), np.float64))
+  logp_Z = said_before(params, form_L, return_ZxL, chord_L)
+  np.testing.assert_allclose(prob_ZxR.sum(axis=1), np.exp(logp_Z), rtol=1e-4)
+  # They do depend on it.
+  assert np.ptp(prob_ZxR / prob_ZxR.sum(axis=1, keepdims=True), axis=0).max() > 0.01
+
+
+def said_before(params, form_L, return_ZxL, chord_L) -> np.ndarray:
+  """Log probabilities of what is said of bars before there is a note, (Z,)."""
+  crop = models.as_crop(np.zeros((1, 2, 4)), ROLLS.halo, ROLLS.codec)
+
+  @jax.jit
+  @jax.vmap
+  def logps(return_L):
+    region = with_form(whole_roll(crop, ROLLS), form_L[None], ROLLS)
+    region = region.replace(return_NxL=return_L[None], chord_NxL=jnp.asarray(chord_L)[None])
+    total = 0.0
+    for name, id_L in ('form', form_L), ('reprise', return_L), ('harmony', chord_L):
+      logits_1xLxK = Fractal(ROLLS).apply(params, name, region, method='bar_logits')
+      total += jax.nn.log_softmax(logits_1xLxK)[0, np.arange(4), id_L].sum()
+    return total
+
+  return np.asarray(logps(return_ZxL), np.float64)
+
+
+def test_rolls_are_scored_with_their_own_as_the_sampler_does():
+  params = models.random_params(ROLLS, scale=0.2)
+  rolls_RxPxT = models.all_rolls(2, 4)
+  crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
+  nats_R = models.teacher_forced_nats(ROLLS, params, crop)
+  np.testing.assert_allclose(-nats_R, models.log_probability(ROLLS, params, crop), atol=1e-4)
+  own_RxL = np.asarray(returns.of_rolls(rolls_RxPxT, ROLLS))
+  assert len(np.unique(own_RxL)) > 5
+  asked = jax.jit(
+    lambda: sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, return_BxL=own_RxL))
+  )()
+  np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)
