@@ -4,9 +4,10 @@
 #   docker run --gpus=all --volume="$PWD/runs:/app/runs" fractaljax:gpu \
 #     python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo
 #
-# EXTRA is cpu, gpu (CUDA comes with JAX's wheels; the machine has the driver and NVIDIA's container
-# toolkit) or tpu. The image holds code alone: no data and no credentials, which machines in a cloud
-# get from the service account that they run as. A mounted folder must be writable for user 1000.
+# To adapt (minutes, most of them to download JAX): EXTRA is cpu, gpu (CUDA comes with JAX's wheels;
+# the machine has the driver and NVIDIA's container toolkit) or tpu. The image holds code alone: no
+# data and no credentials, which machines in a cloud get from the service account that they run as.
+# A mounted folder must be writable for user 1000.
 #
 # To resume: the same `docker run`. `docker stop --time=120` has the run save first.
 ARG PYTHON=3.12

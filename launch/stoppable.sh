@@ -5,7 +5,7 @@
 #
 # On SIGTERM training saves and exits 0, as a person at a terminal expects. A scheduler that moves
 # the run to another machine would take that 0 for a finished run and not start it again. The
-# container image, Kubernetes and SkyPilot run everything through this script.
+# container image, Kubernetes, SkyPilot and TPU pods run everything through this script.
 #
 # To adapt: nothing.
 set -u

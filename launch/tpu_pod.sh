@@ -103,6 +103,8 @@ install() {
 
 # As a service: it outlives the connection, gets SIGTERM at shut-down, and starts again when a
 # process dies, with all others, which do not go on without it. Ten such starts an hour are enough.
+# One that was told to stop (143) does not: the others have saved and ended, and it would wait for
+# them in vain. It counts as failed, and `resume` starts all of them.
 start() {
   local flags
   flags=$(printf ' %q' "${program_flags[@]}")
@@ -110,7 +112,8 @@ start() {
  sudo systemd-run --unit=$unit --uid=\$(id -u) --working-directory=\$PWD --setenv=HOME=\$HOME\
  --remain-after-exit --property=TimeoutStopSec=300 --property=Restart=on-failure\
  --property=RestartSec=10 --property=StartLimitIntervalSec=3600 --property=StartLimitBurst=10\
- \$PWD/.venv/bin/python -m fractaljax.main --distributed=auto$flags"
+ --property=RestartPreventExitStatus=143\
+ \$PWD/launch/stoppable.sh \$PWD/.venv/bin/python -m fractaljax.main --distributed=auto$flags"
 }
 
 run() {
@@ -118,7 +121,8 @@ run() {
   wait_for_pod && install && start
 }
 
-# A word a machine: running, exited (finished), failed, dead (not started), or one in between.
+# A word a machine: running, exited (finished), failed (or stopped), dead (not started), or one in
+# between.
 program_states() {
   on_workers all "systemctl show --property=SubState --value $unit"
 }

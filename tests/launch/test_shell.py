@@ -52,7 +52,9 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(launch, line, reason):
   assert refused.stderr.count('\n') == 1 and not refused.stdout
 
 
-@pytest.mark.parametrize('path', sorted(LAUNCH.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+  'path', [*sorted(LAUNCH.iterdir()), LAUNCH.parent / 'Dockerfile'], ids=lambda path: path.name
+)
 def test_every_file_says_how_to_adapt_and_resume_it(path):
   header = path.read_text().split('\n\n')[0]
   assert '# To adapt' in header

@@ -1,5 +1,7 @@
 """launch/tpu_pod.sh: the commands of each part, and what it does about a pod that went away."""
 
+from pathlib import Path
+
 import pytest
 
 FLAGS = (
@@ -17,8 +19,36 @@ case "$*" in
   *SubState*) cat words ;;
   *ExecMainStatus*) cat codes ;;
   *create*) echo ACTIVE > state ;;
-  *systemd-run*) printf 'exited\\nexited\\n' > words ;;
+  *systemd-run*)
+    printf 'exited\\nexited\\n' > words
+    command=${!#}
+    [[ ! -d fractaljax ]] || bash -c "${command#--command=}"
+    ;;
 esac
+"""
+# The service of the first machine, as systemd minds it; the second machine's ends well.
+SYSTEMD_RUN = """#!/usr/bin/env bash
+properties="$* "
+while [[ $1 == -* ]]; do shift; done
+code=1
+while ((code)) && [[ $properties != *"RestartPreventExitStatus=$code "* ]]; do
+  "$@" &
+  echo $! > main_process
+  code=0
+  wait $! || code=$?
+done
+((code)) && word=failed || word=exited
+printf "$word\\nexited\\n" > ../words
+printf "$code\\n0\\n" > ../codes
+"""
+# Somebody stops the service while it runs for the first time: it saves and exits 0.
+PYTHON = """#!/usr/bin/env bash
+trap 'exit 0' TERM
+if mkdir first_time; then
+  until [[ -s main_process ]]; do :; done
+  kill -TERM "$(<main_process)"
+  /bin/sleep 0.2
+fi
 """
 
 
@@ -69,7 +99,8 @@ def test_run_installs_and_starts_on_all_machines(dry_run):
   assert "'.[tpu,remote]'" in install[-1]
   # What the shell of the machine sees: the parentheses are quoted once more for it.
   assert start[-1].endswith(
-    '$PWD/.venv/bin/python -m fractaljax.main --distributed=auto --config=configs/w512.py '
+    ' $PWD/launch/stoppable.sh $PWD/.venv/bin/python -m fractaljax.main --distributed=auto '
+    '--config=configs/w512.py '
     r'--workdir=gs://bucket/run --config.data.transpose=\(-5\,6\)'
   )
 
@@ -108,3 +139,20 @@ def test_a_program_that_refuses_to_run_is_not_started_again(pod, command):
 def test_watch_ends_once_every_machine_has_finished(pod):
   code, stderr, asked = pod('SUSPENDED', 'running\nexited\n', 'watch')
   assert code == 0 and asked == ['delete', 'create', 'scp', 'systemd-run'], stderr
+
+
+def test_watch_starts_again_what_was_stopped_from_outside(pod, tmp_path):
+  machine = tmp_path / 'fractaljax'
+  fakes = {
+    tmp_path / 'sudo': '#!/bin/sh\nexec "$@"\n',
+    tmp_path / 'systemctl': '#!/bin/sh\n',
+    tmp_path / 'systemd-run': SYSTEMD_RUN,
+    machine / '.venv' / 'bin' / 'python': PYTHON,
+  }
+  for path, script in fakes.items():
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(script)
+    path.chmod(0o755)
+  (machine / 'launch').symlink_to(Path(__file__).parents[2] / 'launch')
+  code, stderr, asked = pod('ACTIVE', 'dead\ndead\n', 'watch')
+  assert code == 0 and asked == 2 * ['scp', 'systemd-run'], stderr
