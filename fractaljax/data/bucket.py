@@ -1,26 +1,36 @@
-"""Songs in a bucket (gs://, s3://), by way of a copy on the local disk: ArrayRecord reads no other.
+"""Songs in a bucket (gs://, s3://), by way of copies on the local disk: ArrayRecord reads no other.
 
-The copies lie in ~/.cache/fractaljax, or where XDG_CACHE_HOME says.
+The manifests in the bucket say what there is. The copies, for each part a folder of its own, lie in
+~/.cache/fractaljax, or where XDG_CACHE_HOME says, and are used as far as the checksums agree.
 """
 
-import fnmatch
+import contextlib
 import hashlib
 import os
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from etils import epath
 
 from fractaljax.data import parts
-from fractaljax.data.parts import Part
+from fractaljax.data.lock import alone
+from fractaljax.data.parts import Manifest, Part
+from fractaljax.data.shards import Shard
 from fractaljax.errors import UserError
 
+ATTEMPTS = 2
 CHUNK_BYTES = 1 << 24
-_REMEDY = "see that you may use the bucket, and pip install 'fractaljax[remote]'"
 
 
 def is_bucket(directory: str | os.PathLike) -> bool:
   return '://' in str(directory)
+
+
+def at(directory: str | os.PathLike) -> Path:
+  """The path of a folder, or of one in a bucket."""
+  return (epath.Path if is_bucket(directory) else Path)(directory)
 
 
 def check_local(directory: str | os.PathLike, name: str) -> None:
@@ -29,50 +39,101 @@ def check_local(directory: str | os.PathLike, name: str) -> None:
     raise UserError(f'--{name}={directory}: give a folder of this machine, and copy it from there')
 
 
-def pull(address: str, pattern: str = 'part-*') -> Path:
-  """Copies the parts of a dataset that are not here yet; returns the folder of the copy.
+@contextlib.contextmanager
+def reached(address: str | os.PathLike, done: str = 'read') -> Iterator[None]:
+  """Raises UserError if what is done at the address of a bucket fails."""
+  try:
+    yield
+  except (OSError, ImportError, ValueError) as error:
+    if not is_bucket(address):
+      raise
+    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    raise UserError(
+      f'{address} cannot be {done} ({reason}); see that you may use the bucket, and '
+      "pip install 'fractaljax[remote]'"
+    ) from error
 
-  A shard is copied again only if its size is another; `Songs` checks what is in it.
+
+def fetch(folder: epath.Path, shard: Shard) -> Path | None:
+  """The folder of this machine that has a shard, which is copied there if it is not as it should.
+
+  Processes of one machine wait for one another.
+
+  Args:
+    folder: of the part, in the bucket.
+    shard: what its manifest says.
+
+  Returns:
+    None if the shard is missing in the bucket, or damaged there.
+  """
+  here = _copy_of(folder)
+  if shard.is_whole(here):
+    return here
+  with reached(folder):
+    here.mkdir(parents=True, exist_ok=True)
+    with alone(here.parent, wait=True):
+      for _ in range(ATTEMPTS):
+        if shard.is_whole(here):
+          return here
+        with contextlib.suppress(FileNotFoundError):
+          _fetch(folder / shard.name, here / shard.name)
+  return here if shard.is_whole(here) else None
+
+
+@contextlib.contextmanager
+def open_part(
+  songs: epath.Path, part: Part, arguments: dict[str, str], num_shards: int, overwrite: bool
+) -> Iterator[tuple[Path, Manifest]]:
+  """As `parts.open_part`: the part grows on this machine, and is in place once the bucket has it.
 
   Raises:
-    UserError: the bucket cannot be read.
+    UserError: as there; the bucket cannot be read or written.
   """
-  name = hashlib.blake2b(address.encode(), digest_size=8).hexdigest()
+  here = _copy_of(songs / part.name)
+  with reached(songs):
+    parts.check_output(songs, part, overwrite)
+    if not overwrite:
+      _pull(songs / part.name, here, arguments)
+  with parts.open_part(here.parent, part, arguments, num_shards, overwrite) as (folder, manifest):
+    yield folder, manifest
+    if folder == here:  # the bucket has it
+      return
+    with reached(songs, 'written'):
+      _push(folder, manifest, songs / part.name)
+      for other in parts.of_other_counts(songs, part):
+        (songs / other).rmtree(missing_ok=True)
+
+
+def _copy_of(folder: epath.Path) -> Path:
+  name = hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
   cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-  copy = cache / 'fractaljax' / name
-  try:
-    folder = epath.Path(address)
-    for part in sorted(folder.iterdir()) if folder.exists() else ():
-      for file in sorted(part.iterdir()) if fnmatch.fnmatch(part.name, pattern) else ():
-        _fetch(file, copy / part.name / file.name)
-  except (OSError, ImportError, ValueError) as error:
-    raise UserError(f'{address} cannot be read ({_reason(error)}); {_REMEDY}') from error
-  return copy
+  return cache / 'fractaljax' / name / folder.name
 
 
-def push(folder: Path, address: str, part: Part) -> None:
-  """Copies a part to the bucket, its manifest last: where that is, the part is whole.
+def _pull(place: epath.Path, here: Path, arguments: dict[str, str]) -> None:
+  """Makes a copy of a part, or removes it if the bucket has none."""
+  if not (place / parts.MANIFEST).exists():
+    shutil.rmtree(here, ignore_errors=True)
+    return
+  manifest = parts.load_same(place, arguments)
+  here.mkdir(parents=True, exist_ok=True)
+  for shard in manifest.shards.values():
+    fetch(place, shard)
+  manifest.save(here)
 
-  Raises:
-    UserError: the bucket cannot be written.
-  """
-  here, there = folder / part.name, epath.Path(address) / part.name
-  names = sorted(path.name for path in here.iterdir() if path.name != parts.MANIFEST)
-  try:
-    there.mkdir(parents=True, exist_ok=True)
-    (there / parts.MANIFEST).unlink(missing_ok=True)
-    for name in (*names, parts.MANIFEST):
-      _copy(here / name, there / name)
-  except (OSError, ImportError, ValueError) as error:
-    raise UserError(f'{address} cannot be written ({_reason(error)}); {_REMEDY}') from error
+
+def _push(folder: Path, manifest: Manifest, place: epath.Path) -> None:
+  """Copies a part to the bucket, its manifest last: where that is, the part is whole."""
+  place.rmtree(missing_ok=True)
+  place.mkdir(parents=True, exist_ok=True)
+  names = [shard.name for shard in manifest.shards.values() if shard.songs]
+  for name in (*names, parts.MANIFEST):
+    _copy(folder / name, place / name)
 
 
 def _fetch(file: epath.Path, copy: Path) -> None:
-  is_shard = file.name != parts.MANIFEST
-  if is_shard and copy.exists() and copy.stat().st_size == file.stat().length:
-    return
-  copy.parent.mkdir(parents=True, exist_ok=True)
-  half = copy.with_name(f'.{copy.name}.{os.getpid()}')
+  """All or nothing: where there are no locks, several processes may be at it."""
+  half = copy.with_name(f'.{copy.name}.{uuid.uuid4().hex}')
   try:
     _copy(file, half)
     half.replace(copy)
@@ -83,7 +144,3 @@ def _fetch(file: epath.Path, copy: Path) -> None:
 def _copy(source: epath.PathLike, target: epath.PathLike) -> None:
   with epath.Path(source).open('rb') as reads, epath.Path(target).open('wb') as writes:
     shutil.copyfileobj(reads, writes, CHUNK_BYTES)
-
-
-def _reason(error: Exception) -> str:
-  return ' '.join(str(error).split())[:200] or type(error).__name__

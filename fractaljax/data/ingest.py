@@ -58,15 +58,11 @@ def prepare(
   Raises:
     UserError: no song could be used, or `output` cannot be written, or has other songs.
   """
-  if bucket.is_bucket(output):
-    copy = bucket.pull(str(output), part.name)
-    summary = prepare(items, copy, num_workers, overwrite, part)
-    bucket.push(copy, str(output), part)
-    return summary
   began = time.perf_counter()
-  output = Path(output)
+  output = bucket.at(output)
   slices, arguments = make_plan(items, part)
-  with parts.open_part(output, part, arguments, len(slices), overwrite) as (folder, manifest):
+  open_part = bucket.open_part if bucket.is_bucket(output) else parts.open_part
+  with open_part(output, part, arguments, len(slices), overwrite) as (folder, manifest):
     missing = [piece for piece in slices if piece.name not in manifest.shards]
     chosen = Chosen(items, missing)
     with contextlib.closing(_results(chosen, num_workers)) as results:
@@ -75,7 +71,7 @@ def prepare(
         manifest.save(folder)
     written = [manifest.shards[piece.name] for piece in slices]
     if part.count == 1 and not any(shard.songs for shard in written):
-      parts.remove(output, part)
+      parts.remove(folder)
       raise UserError(_nothing_left(items, _rejected(written)))
   seconds = time.perf_counter() - began
   return _summary(written) | {

@@ -5,15 +5,14 @@ place when it is complete: an interrupted job goes on from its last shard.
 """
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fractaljax.data.lock import alone
 from fractaljax.data.shards import Shard
 from fractaljax.errors import UserError
 
@@ -97,59 +96,66 @@ def open_part(
   """
   place, growing = output / part.name, output / f'.{part.name}'
   try:
-    _check_output(output, part, overwrite)
+    check_output(output, part, overwrite)
     manifest = _grown(growing, arguments, overwrite)
     if manifest is None and place.exists() and not overwrite:
-      manifest = _whole(place, _load_same(place, arguments))
+      manifest = _whole(place, load_same(place, arguments))
       if len(manifest.shards) == num_shards:
         yield place, manifest
         return
       place.rename(growing)
     growing.mkdir(parents=True, exist_ok=True)
-    with _alone(growing):
+    with alone(growing):
       manifest = _whole(growing, manifest or Manifest(arguments, num_shards, {}))
       manifest.save(growing)
       yield growing, manifest
       shutil.rmtree(place, ignore_errors=True)
       growing.rename(place)
-    for other in _of_other_counts(output, part):
+    for other in of_other_counts(output, part):
       shutil.rmtree(output / other, ignore_errors=True)
   except OSError as error:
     raise UserError(f'{output} cannot be written: {error.strerror or error}') from error
 
 
-def remove(output: Path, part: Part) -> None:
+def remove(growing: Path) -> None:
   """Removes what has grown of a part, and the dataset's folder if nothing is left in it."""
-  shutil.rmtree(output / f'.{part.name}', ignore_errors=True)
+  shutil.rmtree(growing, ignore_errors=True)
   with contextlib.suppress(OSError):
-    output.rmdir()
+    growing.parent.rmdir()
 
 
-def _check_output(output: Path, part: Part, overwrite: bool) -> None:
+def names_in(folder: Path) -> list[str]:
+  """What is in a folder, or in one of a bucket, where that may list itself."""
+  return sorted(path.name for path in folder.iterdir() if path != folder)
+
+
+def check_output(output: Path, part: Part, overwrite: bool) -> None:
+  """Raises UserError if there is something else than songs, or other parts that are to stay."""
   if not output.exists():
     return
-  if not output.is_dir() or not all(NAME.fullmatch(name) for name in os.listdir(output)):
+  if not output.is_dir() or not all(map(NAME.fullmatch, names_in(output))):
     raise UserError(f'{output} is something else than songs; choose another --output')
-  if not overwrite and (others := _of_other_counts(output, part)):
+  if not overwrite and (others := of_other_counts(output, part)):
     raise UserError(
       f'{output} has {others[0]}, and --num_shards={part.count} is another number; '
       'choose another --output or give --overwrite'
     )
 
 
-def _of_other_counts(output: Path, part: Part) -> list[str]:
-  names = sorted(name for name in os.listdir(output) if NAME.fullmatch(name))
-  return [name for name in names if int(NAME.fullmatch(name)[2]) != part.count]
+def of_other_counts(output: Path, part: Part) -> list[str]:
+  """The parts that are not of this preparation, by name."""
+  found = filter(None, map(NAME.fullmatch, names_in(output)))
+  return [name[0] for name in found if int(name[2]) != part.count]
 
 
 def _grown(folder: Path, arguments: dict[str, str], overwrite: bool) -> Manifest | None:
   """The manifest of what an interrupted job left, if it is of use; else that is removed."""
   if not folder.exists():
     return None
-  with _alone(folder):  # perhaps it was not interrupted
+  with alone(folder):  # perhaps it was not interrupted
     try:
       if (folder / MANIFEST).exists():
-        return _load_same(folder, arguments)
+        return load_same(folder, arguments)
     except UserError:
       if not overwrite:
         raise
@@ -157,7 +163,7 @@ def _grown(folder: Path, arguments: dict[str, str], overwrite: bool) -> Manifest
   return None
 
 
-def _load_same(folder: Path, arguments: dict[str, str]) -> Manifest:
+def load_same(folder: Path, arguments: dict[str, str]) -> Manifest:
   """A part's manifest, if its arguments are these."""
   manifest = load(folder)
   if changed := differences(manifest.arguments, arguments):
@@ -177,19 +183,3 @@ def _whole(folder: Path, manifest: Manifest) -> Manifest:
   """The manifest without the shards that are missing or damaged."""
   whole = {name: shard for name, shard in manifest.shards.items() if shard.is_whole(folder)}
   return manifest._replace(shards=whole)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-  """Locks a folder; the lock is gone with the process, however that ends."""
-  number = os.open(folder, os.O_RDONLY)
-  try:
-    # Some file systems of clusters have no locks; there, nobody is kept from starting a job twice.
-    with contextlib.suppress(OSError):
-      try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError as error:
-        raise UserError(f'another job is at {folder}; wait for it') from error
-    yield
-  finally:
-    os.close(number)

@@ -47,10 +47,10 @@ class Songs:
   """
 
   def __init__(self, directory: str | os.PathLike, split: str, damaged: str = 'refuse'):
-    is_bucket = bucket.is_bucket(directory)
-    self.directory = bucket.pull(str(directory)) if is_bucket else Path(directory)
+    self.directory = bucket.at(directory)
     self.split = split
-    splits = read_splits(self.directory)
+    with bucket.reached(self.directory):
+      splits = read_splits(self.directory)
     if split not in splits:
       raise UserError(f'{directory} has no split {split!r}; it has {", ".join(splits)}')
     self._stretches = _undamaged(splits[split], damaged)
@@ -68,9 +68,9 @@ class Songs:
     try:
       return unpack(self._reader(k).read([record])[0])
     except (RuntimeError, ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-      raise UserError(
-        f'{stretch.path} is damaged (song {record}); prepare the songs again'
-      ) from error
+      copied = bucket.is_bucket(self.directory)
+      remedy = 'start again, which copies it anew' if copied else 'prepare the songs again'
+      raise UserError(f'{stretch.path} is damaged (song {record}); {remedy}') from error
 
   def __getstate__(self):
     return vars(self) | {'_readers': {}}
@@ -107,8 +107,8 @@ def read_splits(directory: Path) -> dict[str, list[Stretch]]:
 
 
 def _read_parts(directory: Path) -> list[tuple[Path, parts.Manifest]]:
-  names = os.listdir(directory) if directory.is_dir() else []
-  found = sorted(name for name in names if re.fullmatch(r'part-\d{5,}-of-\d{5,}', name))
+  names = parts.names_in(directory) if directory.is_dir() else []
+  found = [name for name in names if re.fullmatch(r'part-\d{5,}-of-\d{5,}', name)]
   if not found:
     started = 'prepare has not finished' if any(map(parts.NAME.fullmatch, names)) else 'no part-*'
     raise UserError(
@@ -148,12 +148,25 @@ def _lent(splits: dict[str, list[Stretch]], other: str) -> Stretch:
 
 
 def _undamaged(stretches: list[Stretch], damaged: str) -> list[Stretch]:
-  """Those whose shards are whole; the others are refused, or named."""
-  bad = [stretch for stretch in stretches if not stretch.shard.is_whole(stretch.folder)]
-  if not bad:
-    return stretches
+  """Those whose shards are whole, on this machine; the others are refused, or named."""
+  found = [(stretch, _find(stretch)) for stretch in stretches]
+  if bad := [stretch for stretch, folder in found if not folder]:
+    _report(bad, stretches, damaged)
+  return [stretch._replace(folder=folder) for stretch, folder in found if folder]
+
+
+def _find(stretch: Stretch) -> Path | None:
+  """The folder of this machine in which its shard is whole, if there is one."""
+  if bucket.is_bucket(stretch.folder):
+    return bucket.fetch(stretch.folder, stretch.shard)
+  return stretch.folder if stretch.shard.is_whole(stretch.folder) else None
+
+
+def _report(bad: list[Stretch], stretches: list[Stretch], damaged: str) -> None:
   if damaged == 'refuse':
-    state = 'damaged' if bad[0].path.exists() else 'missing'
+    with bucket.reached(bad[0].path):
+      state = 'damaged' if bad[0].path.exists() else 'missing'
+    state += ' in the bucket itself' * bucket.is_bucket(bad[0].path)
     others = f', as are {len(bad) - 1} others' if len(bad) > 1 else ''
     raise UserError(
       f'{bad[0].path} is {state}{others}; run the same prepare command again, which makes it anew, '
@@ -167,4 +180,3 @@ def _undamaged(stretches: list[Stretch], damaged: str) -> list[Stretch]:
     f'left out: {len(bad)} of {len(stretches)} shards, {_num_songs(bad)} of '
     f'{_num_songs(stretches)} songs', file=sys.stderr,
   )  # fmt: skip
-  return [stretch for stretch in stretches if stretch not in bad]
