@@ -24,11 +24,10 @@ from fractaljax.data import pipeline
 from fractaljax.data.in_c import read_songs
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
-from fractaljax.model.config import ModelConfig
-from fractaljax.model.form import form_of
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.nats import NEVER
-from fractaljax.model.region import Region, whole_roll
+from fractaljax.model.region import whole_roll
+from fractaljax.model.said import said_of
 from fractaljax.music.attributes import num_ids
 from fractaljax.music.crop import Crop
 from fractaljax.training.likelihood import needed_capacities
@@ -42,23 +41,12 @@ _OTHERS = flags.DEFINE_integer(
 )
 AT_A_TIME = 4
 ATTRIBUTES = 'attributes'
-ARGUMENTS = {'form': 'form_BxL', 'reprise': 'return_BxL', 'harmony': 'chord_BxL'}
-
-
-def own_parts(region: Region, config: ModelConfig):
-  """What is said of the bars of whole rolls, ids (N, L) by its name."""
-  own = {'form': form_of(region, config)}
-  if config.returns:
-    own['reprise'] = region.return_NxL
-  if config.chords:
-    own['harmony'] = region.chord_NxL
-  return own
 
 
 def probable(model: Fractal, params, crop_1: Crop):
   """What is said of the bars of an excerpt, (L,) each, and log probabilities of all, (L, K)."""
   region = whole_roll(crop_1, model.config)
-  own = {name: id_1xL[0] for name, id_1xL in own_parts(region, model.config).items()}
+  own = {name: id_1xL[0] for name, id_1xL in said_of(region, model.config).items()}
   logits = {name: model.apply(params, name, region, method='bar_logits')[0] for name in own}
   return own, jax.tree.map(jax.nn.log_softmax, logits)
 
@@ -118,8 +106,8 @@ def main(_):
   @functools.partial(jax.vmap, in_axes=(None, None, 0))
   def score(params, crop_1, said):
     crop_1 = crop_1._replace(attributes_A=said[ATTRIBUTES][None])
-    asked = {ARGUMENTS[name]: said[name][None] for name in said if name != ATTRIBUTES}
-    losses = trained.model.apply(params, crop_1, False, capacities, **asked)
+    of_bars = {name: said[name][None] for name in said if name != ATTRIBUTES}
+    losses = trained.model.apply(params, crop_1, False, capacities, of_bars)
     return sum(loss.nats for loss in losses)
 
   all_of = jax.jit(probable, static_argnums=0)

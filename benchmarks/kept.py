@@ -9,9 +9,8 @@ from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of, overlaps
 
 def common_eighths(tokens_NxPxT: np.ndarray, lag_NxL: np.ndarray, config: ModelConfig):
   """Eighths of their notes that bars have in common with those so far before them, (N, L)."""
-  both_NxLxK, either_NxLxK = overlaps(
-    tokens_NxPxT, config.levels[0].patch[1], config.repeats, config.codec
-  )
+  most = max(config.repeats, int(np.max(lag_NxL)))
+  both_NxLxK, either_NxLxK = overlaps(tokens_NxPxT, config.levels[0].patch[1], most, config.codec)
   share_NxLxK = 8 * np.asarray(both_NxLxK) / np.maximum(either_NxLxK, 1)
   return np.take_along_axis(share_NxLxK, lag_NxL[..., None], axis=2)[..., 0]
 

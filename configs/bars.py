@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
   config.model.repeats = 31  # bars
   config.model.densities = (1, 9, 13, 17, 21, 25, 31)  # notes of a bar
   config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
-  config.model.chords = True
+  config.model.returns = config.model.chords = True
   config.model.attributes = (
     'key', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
   )  # fmt: skip

@@ -1,7 +1,8 @@
 """The musical hierarchy at a size for two CPU cores: bars, steps, registers, pitches.
 
 Time-causal. Songs say first what they are like, which bars repeat which, how dense each is, how
-high it goes and what chord it has, so that the likelihood is a bound. Prepare the songs first:
+high it goes, how much of the bars 4 and 8 before returns and what chord it has, so that the
+likelihood is a bound. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909

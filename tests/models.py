@@ -195,7 +195,7 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
 
   def one(params, crop, form_L):
     crop_1 = jax.tree.map(lambda x: x[None], crop)
-    losses = Fractal(config).apply(params, crop_1, False, form_BxL=form_L[None])
+    losses = Fractal(config).apply(params, crop_1, False, said={'form': form_L[None]})
     return -sum(loss.nats for loss in losses)
 
   score = jax.jit(jax.vmap(jax.vmap(one, (None, None, 0)), (None, 0, None)))

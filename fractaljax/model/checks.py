@@ -89,7 +89,7 @@ def _check_context(config):
     'returns',
     config.returns,
     'must be False, or with a form that they follow and echoes of whole first patches; set '
-    f'config.model.repeats, and config.model.echoes to multiples of {first.patch[1]}',
+    f'config.model.repeats, and config.model.echoes to 1 to 4 multiples of {first.patch[1]}',
   )
   _require(
     not config.chords or config.repeats > 0,
@@ -118,7 +118,7 @@ def _check_context(config):
 
 
 def _are_bars(echoes, steps: int) -> bool:
-  return len(echoes) > 0 and all(echo % steps == 0 for echo in echoes)
+  return 0 < len(echoes) <= 4 and all(echo % steps == 0 for echo in echoes)
 
 
 def _check_level(level, outer, i: int):

@@ -20,7 +20,7 @@ from fractaljax.model.detail import (
   tokens_before,
   value_detail,
 )
-from fractaljax.model.form import Form, form_of, with_form
+from fractaljax.model.form import Form
 from fractaljax.model.harmony import Harmony
 from fractaljax.model.masking import training_mask
 from fractaljax.model.nats import gate_nats, value_logp, value_nats
@@ -29,6 +29,7 @@ from fractaljax.model.patches import Grid
 from fractaljax.model.prior import Prior, before
 from fractaljax.model.region import Region, hide, patch_states, whole_roll
 from fractaljax.model.reprise import Reprise
+from fractaljax.model.said import said_of, with_said
 from fractaljax.model.split import Split
 from fractaljax.music.crop import Crop
 
@@ -80,9 +81,7 @@ class Fractal(nn.Module):
     crop: Crop,
     train: bool,
     capacities: tuple[int, ...] | None = None,
-    form_BxL: jax.Array | None = None,
-    return_BxL: jax.Array | None = None,
-    chord_BxL: jax.Array | None = None,
+    said: dict[str, jax.Array] | None = None,
   ) -> tuple[LevelLoss, ...]:
     """Scores a batch of crops, one `LevelLoss` a level.
 
@@ -91,18 +90,12 @@ class Fractal(nn.Module):
       train: with dropout, dropped attributes and masks from each level's own distribution.
         Otherwise masks are uniform over counts, which makes the loss a bound.
       capacities: patches that each level but the last can expand; None for the config's shares.
-      form_BxL: the forms to score, ids of their bars, see `fractaljax.model.form`; None for the
-        crops' own.
-      return_BxL: the same of what returns in them, see `fractaljax.model.returns`.
-      chord_BxL: the same of their chords, see `fractaljax.model.chord`.
+      said: what is said of the bars in the place of what their notes are, ids (B, L), see
+        `fractaljax.model.said`.
     """
     region = whole_roll(crop, self.config)
-    if form_BxL is not None:
-      region = with_form(region, form_BxL, self.config)
-    if return_BxL is not None:
-      region = region.replace(return_NxL=jnp.asarray(return_BxL))
-    if chord_BxL is not None:
-      region = region.replace(chord_NxL=jnp.asarray(chord_BxL))
+    for name, id_BxL in (said or {}).items():
+      region = with_said(region, name, id_BxL, self.config)
     if train and self.config.attributes:
       region = region.replace(attributes_NxA=self._drop_attributes(region.attributes_NxA))
     weight_N = jnp.ones(region.row_N.shape)
@@ -114,12 +107,8 @@ class Fractal(nn.Module):
         split, region, before_NxPxT, weight_N, capacity, train
       )
       losses.append(loss)
-    if self.config.repeats:
-      losses[0] = self._with_bars(losses[0], 'form', form_of(roll, self.config), roll, train)
-    if self.config.returns:
-      losses[0] = self._with_bars(losses[0], 'reprise', roll.return_NxL, roll, train)
-    if self.config.chords:
-      losses[0] = self._with_bars(losses[0], 'harmony', roll.chord_NxL, roll, train)
+    for name, id_BxL in said_of(roll, self.config).items():
+      losses[0] = self._with_bars(losses[0], name, id_BxL, roll, train)
     if self.config.attributes:
       losses[0] = self._with_attributes(losses[0], crop, train)
     return tuple(losses)

@@ -61,13 +61,12 @@ class Harmony(Bars):
     kind_NxL = jnp.maximum(eighths_of(region.repeat_NxL) - EIGHTHS[0], 0)
     like_NxLxK = jnp.asarray(self.like)[kind_NxL, then_NxL]
     logits_NxLxK = jnp.where(lag_NxL[..., None] > 0, like_NxLxK, 0.0)
-    for k, lag in enumerate(LAGS):
-      after_NxLxK = jnp.asarray(self.before)[k, chord_NxL[:, np.maximum(bar_L - lag, 0)]]
-      logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)
+    of_lag = [(lag, (k,), self.before) for k, lag in enumerate(LAGS)]
     if self.config.returns:
       bin_NxLxE = returns.bins_of(region.return_NxL, self.config)
       for e, lag in enumerate(returns.lags(self.config)):
-        then_NxL = chord_NxL[:, np.maximum(bar_L - lag, 0)]
-        after_NxLxK = jnp.asarray(self.returning)[e, bin_NxLxE[..., e], then_NxL]
-        logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)
+        of_lag.append((lag, (e, bin_NxLxE[..., e]), self.returning))
+    for lag, row, table in of_lag:
+      after_NxLxK = jnp.asarray(table)[*row, chord_NxL[:, np.maximum(bar_L - lag, 0)]]
+      logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)
     return logits_NxLxK

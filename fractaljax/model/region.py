@@ -121,6 +121,13 @@ def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
   )
 
 
+def known_bars(region: Region, config: ModelConfig):
+  """Which first patches, bars, of whole rolls have no unknown cell, (N, L)."""
+  is_unknown_NxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
+  steps = config.levels[0].patch[1]
+  return ~is_unknown_NxT.reshape(len(is_unknown_NxT), -1, steps).any(axis=2)
+
+
 def steps_of_bar(region: Region, grid: Grid, config: ModelConfig):
   """The step of the first level's patch, the bar, with which each patch begins, (N, L)."""
   step_NxL = region.col_N[:, None] + jnp.asarray(grid.col_L) * grid.patch[1]

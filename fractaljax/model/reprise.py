@@ -27,8 +27,9 @@ class Reprise(Bars):
     num_echoes, num_bins = len(config.echoes), returns.NUM_BINS
     # Of each echo: by what the bar repeats, see `kinds`, and by the densities there and here.
     self.like = self.param('like', zeros, (num_echoes, len(EIGHTHS) + 2, num_bins))
-    num = density.num_bins(config)
-    self.density = self.param('density', zeros, (num_echoes, num, num, num_bins))
+    if config.densities:
+      num = density.num_bins(config)
+      self.density = self.param('density', zeros, (num_echoes, num, num, num_bins))
     self.out = nn.Dense(returns.num_ids(config), dtype=jnp.float32, kernel_init=zeros)
 
   def said(self, region: Region):
@@ -53,7 +54,7 @@ class Reprise(Bars):
     bar_L, each = np.arange(region.repeat_NxL.shape[1]), []
     for e, lag in enumerate(returns.lags(self.config)):
       logits_NxLxB = jnp.asarray(self.like)[e, kinds(region.repeat_NxL, lag)]
-      if region.density_NxL is not None:
+      if self.config.densities:
         then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
         logits_NxLxB += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
       each.append(logits_NxLxB)

@@ -16,7 +16,7 @@ from fractaljax.model import repeat
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import bin_of
 
-# Eighths of their notes that two bars have in common, at each of which that is more.
+# Eighths of their notes in common, from which on a bin begins; the first begins with none.
 EDGES = 1, 2, 4, 6
 NUM_BINS = len(EDGES) + 1
 
@@ -48,7 +48,7 @@ def eighths_of(id_x, config: ModelConfig):
 def of_rolls(tokens_NxPxT, config: ModelConfig):
   """The returns of the bars of rolls, (N, L), by those notes that are known.
 
-  The first bin where there is no bar so far before, or not a note in both.
+  The first bin where there is no bar so far before, or no note in either.
   """
   steps, lag_E = config.levels[0].patch[1], np.array(lags(config))
   shape = repeat.overlaps(tokens_NxPxT, steps, max(config.repeats, *lag_E), config.codec)

@@ -11,7 +11,7 @@ from fractaljax.model.region import Region
 from fractaljax.sampling import choice
 from fractaljax.sampling.job import Job, child_job
 from fractaljax.sampling.options import Knobs, Plan
-from fractaljax.sampling.spot import Spot
+from fractaljax.sampling.spot import OwnSpot, Spot
 
 
 class Decoder(NamedTuple):
@@ -47,7 +47,7 @@ def branch(region: Region, branches: int) -> Region:
   return tiled.replace(cond_NxC=region.cond_NxC, attributes_NxA=ids_NxA)
 
 
-def decide(decoder: Decoder, index: int, job: Job, spot: Spot, seen, logits, cond, fill):
+def decide(decoder: Decoder, index: int, job: Job, spot: Spot | OwnSpot, seen, logits, cond, fill):
   """Decides the patches of `spot` and fills them.
 
   Args:

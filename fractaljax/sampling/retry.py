@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.region import Region, with_own_form
+from fractaljax.model.region import Region, known_bars, with_own_form
 from fractaljax.sampling.job import Job, Noise, make_noise
 
 PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
@@ -55,13 +55,14 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
       cache.
   """
   num_parts = sum(getattr(job.region, part) is not None for part in PARTS)
-  num, num_bars = job.region.repeat_NxL.shape
+  is_known_NxL = known_bars(job.region, config)
+  num, num_bars = is_known_NxL.shape
 
   def body(walk: Walk) -> Walk:
     is_full_N, bar_N = walk.bar_N == num_bars, jnp.minimum(walk.bar_N, num_bars - 1)
     noise = _noise(job.noise, bar_N, walk.number_N, config)
     again = job._replace(noise=noise).with_canvas(walk.canvas_NxQxW)
-    is_known_N = ~_is_open(again.region, config)[jnp.arange(num), bar_N]
+    is_known_N = is_known_NxL[jnp.arange(num), bar_N]
     canvas, cache = fill(again, walk.cache, bar_N, ~is_full_N & ~is_known_N)
     more_N = jnp.where(is_known_N, num_parts, num_kept(job.region, bar_N, canvas, config))
     is_better_N, kept_N = more_N > walk.kept_N, jnp.maximum(walk.kept_N, more_N)
@@ -87,12 +88,6 @@ def num_kept(region: Region, bar_N, canvas, config: ModelConfig):
   own, here = with_own_form(region, region.inner(canvas), config), (jnp.arange(len(canvas)), bar_N)
   pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
   return sum((said_NxL == own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None)
-
-
-def _is_open(region: Region, config: ModelConfig):
-  """Which bars of whole rolls have cells that are unknown, (N, L)."""
-  is_unknown_NxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
-  return is_unknown_NxT.reshape(*region.repeat_NxL.shape, -1).any(axis=2)
 
 
 def _noise(noise: Noise, bar_N, number_N, config: ModelConfig) -> Noise:

@@ -43,8 +43,8 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
   """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
-  Together with their form and chords, and the attributes that they are given with, if the model
-  says these. Nothing is drawn, and so nothing again.
+  Together with their form, returns and chords, and the attributes that they are given with, if the
+  model says these. Nothing is drawn, and so nothing again.
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.
   """

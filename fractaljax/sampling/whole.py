@@ -10,7 +10,8 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.form import form_of, num_ids, num_parts, parts_of, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
-from fractaljax.model.region import Region, whole_roll, with_own_form
+from fractaljax.model.region import Region, known_bars, whole_roll, with_own_form
+from fractaljax.model.said import said_of, with_said
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
@@ -39,11 +40,11 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
     form_BxL, more_B = _form(decoder, job)
     job, logp_B = job._replace(region=with_form(region, form_BxL, config)), logp_B + more_B
   if config.returns:
-    job, more_B = _said(decoder, job, 'reprise', 'return_NxL', noise.returns)
+    job, more_B = _said(decoder, job, 'reprise', noise.returns)
     logp_B += more_B
   if config.chords:
     asked_L = decoder.knobs.chord_L
-    job, more_B = _said(decoder, job, 'harmony', 'chord_NxL', noise.chords, asked_L)
+    job, more_B = _said(decoder, job, 'harmony', noise.chords, asked_L)
     logp_B += more_B
   return job, logp_B
 
@@ -108,7 +109,7 @@ def _form(decoder: Decoder, job: Job):
   return id_BxL, logp_B
 
 
-def _said(decoder: Decoder, job: Job, name: str, field: str, uniform_BxL, asked_L=()):
+def _said(decoder: Decoder, job: Job, name: str, uniform_BxL, asked_L=()):
   """The job with what bars are said to be in one respect, and the log probability of that, (B,).
 
   Bars of which all is known are said to be what their notes are, and so are those of a target.
@@ -116,20 +117,19 @@ def _said(decoder: Decoder, job: Job, name: str, field: str, uniform_BxL, asked_
   Args:
     decoder: the model and what is asked of it.
     job: the rolls.
-    name: what says it, see `Fractal.bars`.
-    field: of the region, the ids.
+    name: what says it, see `fractaljax.model.said`.
     uniform_BxL: the chance in it.
     asked_L: ids that are asked for; FREE ones and those after the last are left to the model.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
-  own_BxL, is_own_BxL = getattr(_own(job, config), field), _is_known(job, config)
+  own_BxL, is_own_BxL = said_of(_own(job, config), config)[name], _is_known(job, config)
   num, num_bars = own_BxL.shape
   asked_L = _of_bars(jnp.asarray(asked_L, jnp.int32), num_bars)
 
   def body(i, state):
     id_BxL, cache, logp_B = state
-    region = known.replace(**{field: tile(id_BxL, branches)})
+    region = with_said(known, name, tile(id_BxL, branches), config)
     logits, cache = decoder.apply('bar_step', name, region, cache, i)
     scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
     logits_Bx1xK = guide(logits, scale_B, decoder)
@@ -147,7 +147,7 @@ def _said(decoder: Decoder, job: Job, name: str, field: str, uniform_BxL, asked_
   cache = empty_cache(config, num * branches, num_bars)
   state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
   id_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
-  return job._replace(region=job.region.replace(**{field: id_BxL})), logp_B
+  return job._replace(region=with_said(job.region, name, id_BxL, config)), logp_B
 
 
 def steered(logits_Nx1xK, scale_B, decoder: Decoder):
@@ -179,7 +179,7 @@ def _of_bars(asked_L, num_bars: int):
 
 
 def _own(job: Job, config: ModelConfig) -> Region:
-  """Rolls with the form and harmony that their notes have, or those of a target."""
+  """Rolls of which that is said what their notes are, or those of a target."""
   if job.target_NxPxT is None:
     return job.region
   return with_own_form(job.region, job.target_NxPxT, config)
@@ -187,8 +187,6 @@ def _own(job: Job, config: ModelConfig) -> Region:
 
 def _is_known(job: Job, config: ModelConfig):
   """Whether all of a bar is known, (B, L), as all of a target is."""
-  num, num_bars = job.region.repeat_NxL.shape
   if job.target_NxPxT is not None:
-    return jnp.ones((num, num_bars), bool)
-  is_unknown_BxT = (job.region.tokens_NxPxT == config.codec.unknown).any(axis=1)
-  return ~is_unknown_BxT.reshape(num, num_bars, -1).any(axis=2)
+    return jnp.ones(job.region.repeat_NxL.shape, bool)
+  return known_bars(job.region, config)

@@ -156,7 +156,7 @@ def test_every_level_hears_the_density():
 
   @jax.jit
   def nats(params, form_1xL):
-    losses = Fractal(config).apply(params, crop, False, form_BxL=form_1xL)
+    losses = Fractal(config).apply(params, crop, False, said={'form': form_1xL})
     return [loss.nats for loss in losses]
 
   other_1xL = own_1xL.copy()
@@ -189,7 +189,7 @@ def test_the_first_level_hears_the_densities_of_its_patches():
   @jax.jit
   @jax.grad
   def gradient(params):
-    return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
+    return Fractal(config).apply(params, crop, False, said={'form': form_1xL})[1].nats
 
   changes_DxC = gradient(params)['params']['splits_0']['place']['form']['density']['embedding']
   np.testing.assert_array_equal(np.flatnonzero(np.any(changes_DxC, axis=1)), [1, 3])

@@ -107,8 +107,8 @@ def test_rolls_sum_to_one_whatever_their_form_and_harmony():
 
     def one(crop):
       crop_1 = jax.tree.map(lambda x: x[None], crop)
-      asked = dict(form_BxL=form_L[None], chord_BxL=chord_L[None])
-      losses = Fractal(ROLLS).apply(params, crop_1, False, **asked)
+      asked = {'form': form_L[None], 'harmony': chord_L[None]}
+      losses = Fractal(ROLLS).apply(params, crop_1, False, said=asked)
       return sum(loss.nats for loss in losses)
 
     return jax.vmap(one)(crop)
@@ -146,6 +146,8 @@ def test_rolls_are_scored_with_their_own_as_the_sampler_does():
   np.testing.assert_allclose(-nats_R, models.log_probability(ROLLS, params, crop), atol=1e-4)
   own_RxL = np.asarray(chord.of_rolls(rolls_RxPxT, ROLLS))
   asked = jax.jit(
-    lambda: sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, chord_BxL=own_RxL))
+    lambda: sum(
+      loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, said={'harmony': own_RxL})
+    )
   )()
   np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)

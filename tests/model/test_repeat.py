@@ -133,7 +133,7 @@ def test_patches_are_told_what_they_repeat():
   repeat_1xL = np.array([[0, 2, 0]])  # five eighths of the bar before
 
   def notes_nats(params):
-    losses = Fractal(config).apply(params, crop, False, form_BxL=repeat_1xL)
+    losses = Fractal(config).apply(params, crop, False, said={'form': repeat_1xL})
     return losses[1].nats
 
   gradient = jax.jit(jax.grad(notes_nats))(params)['params']['splits_0']['place']['form']

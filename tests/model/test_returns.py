@@ -157,13 +157,27 @@ def test_how_much_returns_is_told_at_every_level():
       np.testing.assert_array_equal(told_E, np.array((0, 1, 2, 4, 6))[bins_of(id_)])
 
 
-@pytest.mark.parametrize('index', [0, 1, 2])
-def test_every_level_hears_it(index):
+def test_bars_hear_what_returns_in_them():
+  params, return_NxL = models.random_params(CONFIG), some_returns()
+  other_NxL = return_NxL.copy()
+  other_NxL[:, 5] = (other_NxL[:, 5] + 7) % 25
+
+  @jax.jit
+  def place(region):
+    return Fractal(CONFIG).apply(params, 0, region, method='place')
+
+  plain, other = (np.asarray(place(region_of(x_NxL))) for x_NxL in (return_NxL, other_NxL))
+  assert np.flatnonzero(np.any(plain != other, axis=(0, 2))).tolist() == [5]
+
+
+@pytest.mark.parametrize('index', [1, 2])
+def test_levels_below_hear_it(index):
   params, rng = models.random_params(CONFIG), np.random.default_rng(0)
   tokens_NxPxT = (rng.random((3, 2, 16)) < 0.5).astype(np.int32)
   crop = models.as_crop(tokens_NxPxT, CONFIG.halo, CONFIG.codec)
   nats = jax.jit(lambda return_NxL: [
-    loss.nats for loss in Fractal(CONFIG).apply(params, crop, False, return_BxL=return_NxL)
+    loss.nats
+    for loss in Fractal(CONFIG).apply(params, crop, False, said={'reprise': return_NxL})
   ])  # fmt: skip
   own_NxL = returns.of_rolls(tokens_NxPxT, CONFIG)
   # Of the last bar, so that no other return follows it.
@@ -184,6 +198,20 @@ def test_harmony_has_a_table_of_the_chords_that_return():
   assert np.argwhere(np.asarray(logits_LxK)).tolist() == [[8, 5]]
 
 
+def test_the_harmony_hears_what_returns():
+  config = models.tiny(PATCHES, repeats=2, echoes=ECHOES, returns=True, chords=True)
+  params = models.random_params(config)
+  params['params']['harmony']['returning'][:] = 0
+  region = models.random_region(config, 0, num_steps=24, num=1)
+  other_NxL = region.return_NxL.at[0, 7].set((region.return_NxL[0, 7] + 7) % 25)
+  plain, other = (
+    np.asarray(Fractal(config).apply(params, 'harmony', each, method='bar_logits'))
+    for each in (region, region.replace(return_NxL=other_NxL))
+  )
+  is_same_L = (plain == other).all(axis=(0, 2))
+  assert np.all(is_same_L[:7]) and not is_same_L[7]
+
+
 def test_rolls_sum_to_one_whatever_is_said_to_return():
   params = models.random_params(ROLLS, scale=0.2)
   rolls_RxPxT = models.all_rolls(2, 4)
@@ -195,8 +223,8 @@ def test_rolls_sum_to_one_whatever_is_said_to_return():
   def nats_of(return_L):
     def one(crop):
       crop_1 = jax.tree.map(lambda x: x[None], crop)
-      asked = dict(form_BxL=form_L[None], return_BxL=return_L[None], chord_BxL=chord_L[None])
-      return sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop_1, False, **asked))
+      asked = {'form': form_L[None], 'reprise': return_L[None], 'harmony': chord_L[None]}
+      return sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop_1, False, said=asked))
 
     return jax.vmap(one)(crop)
 
@@ -236,6 +264,8 @@ def test_rolls_are_scored_with_their_own_as_the_sampler_does():
   own_RxL = np.asarray(returns.of_rolls(rolls_RxPxT, ROLLS))
   assert len(np.unique(own_RxL)) > 5
   asked = jax.jit(
-    lambda: sum(loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, return_BxL=own_RxL))
+    lambda: sum(
+      loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, said={'reprise': own_RxL})
+    )
   )()
   np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)

@@ -173,7 +173,7 @@ def test_every_level_hears_the_top():
 
   @jax.jit
   def nats(params, form_1xL):
-    losses = Fractal(config).apply(params, crop, False, form_BxL=form_1xL)
+    losses = Fractal(config).apply(params, crop, False, said={'form': form_1xL})
     return [loss.nats for loss in losses]
 
   other_1xL = own_1xL.copy()
@@ -206,7 +206,7 @@ def test_the_first_level_hears_the_tops_of_its_patches():
   @jax.jit
   @jax.grad
   def gradient(params):
-    return Fractal(config).apply(params, crop, False, form_BxL=form_1xL)[1].nats
+    return Fractal(config).apply(params, crop, False, said={'form': form_1xL})[1].nats
 
   changes_HxC = gradient(params)['params']['splits_0']['place']['form']['top']['embedding']
   np.testing.assert_array_equal(np.flatnonzero(np.any(changes_HxC, axis=1)), [1, 3])

@@ -73,19 +73,23 @@ def test_bars_are_drawn_by_what_is_left():
   assert np.all(abs(count_R - num * prob_R) < 5 * np.sqrt(num * prob_R) + 1)
 
 
-SMALL = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=(61,), chords=True)
+SMALL = models.tiny(
+  ((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=(61,), echoes=(4,), returns=True,
+  chords=True,
+)  # fmt: skip
+PARTS = 5
 
 
 def test_more_tries_keep_more_and_what_is_kept_is_not_drawn_again():
   params = models.random_params(SMALL, scale=0.2)
   (first, kept_4), (last, kept_9) = (
-    samples(SMALL, params, unknown(SMALL, 64, 8), tries) for tries in (4, 9)
+    samples(SMALL, params, unknown(SMALL, 256, 8), tries) for tries in (4, 9)
   )
   # Later bars follow other ones.
   assert np.all(kept_4[:, 0] <= kept_9[:, 0])
   assert kept_4.mean() < kept_9.mean()
   is_same_N = kept_4[:, 0] == kept_9[:, 0]
-  assert not np.all(is_same_N) and np.any(kept_4[:, 0] == 4)
+  assert not np.all(is_same_N) and np.any(kept_4[:, 0] == PARTS)
   np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
 
 
@@ -134,5 +138,5 @@ def test_what_is_known_is_kept():
   tokens_NxPxT[:, :, :3] = np.random.default_rng(0).integers(0, 2, (64, 2, 3))
   drawn_NxPxT, kept_NxL = samples(SMALL, params, tokens_NxPxT, tries=4)
   np.testing.assert_array_equal(drawn_NxPxT[:, :, :3], tokens_NxPxT[:, :, :3])
-  assert np.all(kept_NxL[:, 0] == 4)
+  assert np.all(kept_NxL[:, 0] == PARTS)
   assert set(np.unique(drawn_NxPxT)) == {0, 1}
