@@ -1,8 +1,11 @@
 """How a command starts and how it refuses: one clear line on stderr and exit code 2."""
 
+import contextlib
 import os
 import signal
 import sys
+import traceback
+import warnings
 
 from absl import app, flags, logging
 
@@ -26,6 +29,8 @@ def run(main, when_stopped: str = ''):
     logging.set_verbosity(logging.WARNING)
     logging.get_absl_handler().addFilter(_is_for_people)
     sys.unraisablehook = _tell_unraisable
+    # What a failed save leaves of its own steps.
+    warnings.filterwarnings('ignore', 'coroutine .* was never awaited', RuntimeWarning)
     if when_stopped:
       signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -36,7 +41,12 @@ def run(main, when_stopped: str = ''):
       _refuse(error)
     except KeyboardInterrupt:
       print('; '.join(filter(None, ('interrupted', when_stopped))), file=sys.stderr)
-      sys.exit(130)
+      _end(130)
+    except Exception:
+      if not _is_one_of_several():
+        raise
+      traceback.print_exc()
+      _end(1)
 
   app.run(guarded, flags_parser=_parse)
 
@@ -71,11 +81,18 @@ def _parse(argv):
 
 def _refuse(error):
   text = error.args[0] if isinstance(error, KeyError) and error.args else error
-  print('error:', ' '.join(str(text).split()), file=sys.stderr, flush=True)
+  print('error:', ' '.join(str(text).split()), file=sys.stderr)
+  _end(2)
+
+
+def _end(status: int):
   if _is_one_of_several():
     # JAX would wait for the others at the end, and they wait for this one.
-    os._exit(2)
-  sys.exit(2)
+    for stream in (sys.stdout, sys.stderr):
+      with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        stream.flush()
+    os._exit(status)
+  sys.exit(status)
 
 
 def _is_one_of_several() -> bool:

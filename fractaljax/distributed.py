@@ -70,6 +70,18 @@ def say(text: str) -> None:
     tqdm.write(text)
 
 
+def differing(number: int) -> list[int]:
+  """The processes that have another number, of 32 bits, than the first one; all have to ask."""
+  import jax
+  import numpy as np
+  from jax.experimental import multihost_utils
+
+  if jax.process_count() == 1:
+    return []
+  all_P = multihost_utils.process_allgather(np.uint32(number))
+  return np.flatnonzero(all_P != all_P[0]).tolist()
+
+
 def wait(name: str) -> None:
   """Waits until every process is here; `name` is the same in all of them."""
   import jax

@@ -1,7 +1,5 @@
 """Songs moved to C major or A minor, so that a model need not learn every key."""
 
-from collections.abc import Sequence
-
 from fractaljax.data.records import Songs
 from fractaljax.music.crop import transposed
 from fractaljax.music.keys import best_key
@@ -10,7 +8,7 @@ from fractaljax.music.notes import Song
 TONIC = {'major': 0, 'minor': 9}
 
 
-def read_songs(directory: str, split: str, in_c: bool, damaged: str = 'refuse') -> Sequence[Song]:
+def read_songs(directory: str, split: str, in_c: bool, damaged: str = 'refuse') -> 'Songs | InC':
   """The songs of a split of what `prepare` wrote, as they are or in C; see `Songs`."""
   songs = Songs(directory, split, damaged)
   return InC(songs) if in_c else songs
@@ -22,8 +20,12 @@ class InC:
   A song is moved by the shorter way, 6 semitones at most.
   """
 
-  def __init__(self, songs: Sequence[Song]):
+  def __init__(self, songs: Songs):
     self._songs = songs
+
+  @property
+  def shards(self) -> list[str]:
+    return self._songs.shards
 
   def __len__(self) -> int:
     return len(self._songs)

@@ -57,6 +57,11 @@ class Songs:
     self._ends = list(itertools.accumulate(stretch.songs for stretch in self._stretches))
     self._readers: dict[int, ArrayRecordReader] = {}
 
+  @property
+  def shards(self) -> list[str]:
+    """The names of those that are read, with the part that each is in."""
+    return [f'{each.folder.name}/{each.shard.name}' for each in self._stretches]
+
   def __len__(self) -> int:
     return self._ends[-1]
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,10 +13,12 @@ import grain
 import numpy as np
 
 from fractaljax.data.sheets import Sheets
+from fractaljax.errors import UserError
 from fractaljax.music.clip import Clip
 
 NUM_BLOCKS = 10**12  # endless for any run
 BLOCK_CROPS = 256
+WORKER_DIED = 'Worker process was terminated'  # as grain tells it
 
 
 class Epoch(NamedTuple):
@@ -104,9 +109,18 @@ class Blocks(Sequence[Clip]):
     return index, bar, sheet.shifts[int(epoch.shift_N[place] * len(sheet.shifts))]
 
 
-def _leave_interrupts(*_):
-  """Ctrl-C reaches all processes of a terminal; workers leave it to the one that trains."""
+def _begin_worker(*_):
+  """Ctrl-C reaches all processes of a terminal; workers leave it to the one that trains.
+
+  They end with that one, however it does.
+  """
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+  multiprocessing.parent_process().join()
+  os._exit(1)
 
 
 class Stream(Iterator[Clip]):
@@ -123,9 +137,19 @@ class Stream(Iterator[Clip]):
     self._next, self._iterator = 0, None
 
   def __next__(self) -> Clip:
+    """The next batch; raises UserError if a worker was killed."""
     if self._iterator is None:
       self._iterator = self._from(self._next)
-    batch = next(self._iterator)
+    try:
+      batch = next(self._iterator)
+    except RuntimeError as error:
+      if not str(error).startswith(WORKER_DIED):
+        raise
+      what = str(error).partition('. ')[0]
+      raise UserError(
+        f'{what}, as happens when memory runs out; give it more, or fewer processes than '
+        f'--config.data.workers={self._workers}'
+      ) from error
     self._next += 1
     return batch
 
@@ -163,7 +187,7 @@ class Stream(Iterator[Clip]):
     dataset = dataset.to_iter_dataset(ahead)
     if self._workers:
       options = grain.MultiprocessingOptions(self._workers, per_worker_buffer_size=1)
-      dataset = dataset.mp_prefetch(options, _leave_interrupts)
+      dataset = dataset.mp_prefetch(options, _begin_worker)
     for block in dataset:
       for i in range(0, len(block.start), self._batch_size):
         yield Clip(*(field_B[i : i + self._batch_size] for field_B in block))

@@ -28,15 +28,14 @@ def new_folder(output: str, overwrite: bool) -> Iterator[Path]:
     half = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=path.parent))
     (new := half / 'new').mkdir()
     yield new
-    if path.exists():
-      path.rename(half / 'old')
-    new.rename(path)
+    _replace(path, new, half / 'old')
   except OSError as error:
+    left = f'the older one is in {half / "old"}' if _is_aside(path, half) else 'nothing was changed'
     raise UserError(
-      f'--output={output} cannot be written: {error.strerror or error}; nothing was left there'
+      f'--output={output} cannot be written: {error.strerror or error}; {left}'
     ) from error
   finally:
-    if half:
+    if half and not _is_aside(path, half):
       shutil.rmtree(half, ignore_errors=True)
 
 
@@ -44,6 +43,23 @@ def check_room(folder: Path, num_bytes: int) -> None:
   """Raises OSError if the disk has no room; below, a full disk is told in a hundred lines."""
   if shutil.disk_usage(folder).free < num_bytes:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _replace(path: Path, new: Path, old: Path) -> None:
+  """Puts `new` at `path` and what was there at `old`; if that fails, as far as can be, neither."""
+  try:
+    if path.exists():
+      path.rename(old)
+    new.rename(path)
+  except BaseException:  # Ctrl-C, too
+    if old.exists() and not path.exists():
+      old.rename(path)
+    raise
+
+
+def _is_aside(path: Path, half: Path | None) -> bool:
+  """Whether what was at `path` is still beside it, in `half`, and nothing took its place."""
+  return half is not None and (half / 'old').exists() and not path.exists()
 
 
 def _check_free(path: Path, overwrite: bool) -> None:

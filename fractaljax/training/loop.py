@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from tqdm import tqdm
 from fractaljax.config import check
 from fractaljax.data import ingest, pipeline
 from fractaljax.data.bucket import is_bucket
-from fractaljax.data.in_c import read_songs
+from fractaljax.data.in_c import InC, read_songs
+from fractaljax.data.records import Songs
 from fractaljax.data.stream import Stream
-from fractaljax.distributed import is_first, say, wait
+from fractaljax.distributed import differing, is_first, say, wait
 from fractaljax.errors import UserError
 from fractaljax.mesh import Placement, make_placement
 from fractaljax.model.fractal import Fractal
@@ -63,6 +65,7 @@ def train(
       split: read_songs(directory, split, config.data.in_c, config.data.damaged)
       for split in ('train', 'valid')
     }
+    _check_same(songs)
     run_dir.claim(workdir, config)
 
     optimizer = make_optimizer(config.optimizer, config.num_steps)
@@ -88,6 +91,7 @@ def train(
       path = run_dir.folder(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
       with path.open('wb') as file:
         np.savez_compressed(file, **batches.batch(error.step - 1)._asdict())
+      wait('bad batches are written')  # the first process takes the others with it when it ends
       raise UserError(f'{error}; the batch is in {path}') from error
 
 
@@ -136,6 +140,17 @@ def _loop(
   if stop:
     say(f'stopped at step {int(state.step)}; the same command goes on from there')
   return state
+
+
+def _check_same(songs: dict[str, Songs | InC]) -> None:
+  """Raises UserError if processes read other shards, which some leave out as damaged."""
+  shards = {split: each.shards for split, each in songs.items()}
+  if others := differing(zlib.crc32(repr(shards).encode())):
+    raise UserError(
+      f'process {", ".join(map(str, others))} reads other shards than process 0, since each leaves '
+      'out what is damaged on its machine; give all of them the same songs, or '
+      '--config.data.damaged=refuse, which names those shards'
+    )
 
 
 def _built_in_corpus(config: ConfigDict, workdir: str) -> str:

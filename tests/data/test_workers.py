@@ -1,14 +1,22 @@
 """Workers: a crash or a hang costs the item it happened to, and nothing else."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from absl import flags
 
-from fractaljax.data import workers
+from fractaljax.data import pipeline, workers
 from fractaljax.data.workers import Failure, parse_all
+from fractaljax.errors import UserError
+from fractaljax.music import corpus
+from fractaljax.music.codec import Codec
 
 
 class Refusal(Exception):
@@ -134,3 +142,48 @@ def test_ctrl_c_is_left_to_the_parent(interruptible):
 def interrupt_self(item):
   os.kill(os.getpid(), signal.SIGINT)
   return item
+
+
+def stream(num_workers: int):
+  """Training batches of one song, which workers have begun to cut."""
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS(['test'])
+  song = corpus.song(0, 0, num_bars=4)
+  batches = pipeline.training_batches(
+    [song], Codec(), 256, 64, 16, (0, 0), (), 0, workers=num_workers
+  )
+  next(batches)
+  return batches
+
+
+@pytest.mark.slow
+def test_a_worker_of_the_stream_that_is_killed_is_told_with_what_helps():
+  batches = stream(1)
+  multiprocessing.active_children()[0].kill()
+  with pytest.raises(UserError, match=r'exit code -9.*memory.*config\.data\.workers=1$'):
+    for _ in range(100):
+      next(batches)
+
+
+KILLED = """
+import multiprocessing, os
+from test_workers import stream
+batches = stream(1)
+print(multiprocessing.active_children()[0].pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.slow
+def test_the_workers_of_the_stream_end_with_a_run_that_is_killed():
+  here = Path(__file__).parent
+  process = subprocess.Popen(
+    [sys.executable, '-c', KILLED], stdout=subprocess.PIPE, text=True,
+    env=dict(os.environ, PYTHONPATH=os.pathsep.join((str(here.parents[1]), str(here)))),
+  )  # fmt: skip
+  worker = int(process.stdout.readline())
+  try:
+    process.communicate(timeout=30)  # until the worker, too, has left its end of the pipe
+  finally:
+    with contextlib.suppress(ProcessLookupError):
+      os.kill(worker, signal.SIGKILL)

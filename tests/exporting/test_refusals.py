@@ -1,10 +1,12 @@
 """What cannot be exported or opened is told in one line, and nothing half-written stays."""
 
+import itertools
 import json
 import resource
 import shutil
 import sys
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ import fractaljax
 from fractaljax.errors import UserError
 from fractaljax.exporting import program
 from fractaljax.exporting.description import VERSION
+from fractaljax.exporting.folder import new_folder
 from fractaljax.exporting.writing import Wish, export
 
 KINDS = ('orbax', 'safetensors')
@@ -161,3 +164,26 @@ def test_parameters_that_are_too_large_for_a_program_are_refused(run, tmp_path, 
   monkeypatch.setattr(program, 'MAX_BYTES', 200_000)
   with pytest.raises(UserError, match='--dtype=bfloat16'):
     export(str(run), str(tmp_path / 'out'), Wish('stablehlo', num_steps=32))
+
+
+@pytest.mark.parametrize('error', [OSError(5, 'Input/output error'), KeyboardInterrupt()])
+@pytest.mark.parametrize('fails', [(2,), (2, 3)])
+def test_an_export_that_is_not_replaced_stays(tmp_path, monkeypatch, error, fails):
+  out, rename, number = tmp_path / 'out', Path.rename, itertools.count(1)
+  out.mkdir()
+  (out / 'export.json').write_text('dear')
+
+  def rename_or_fail(path, target):
+    if next(number) in fails:
+      raise error
+    return rename(path, target)
+
+  monkeypatch.setattr(Path, 'rename', rename_or_fail)
+  with pytest.raises((UserError, KeyboardInterrupt)) as raised, new_folder(str(out), True) as new:
+    (new / 'export.json').write_text('new')
+  # Back in its place, or else beside it, as is said.
+  (where,) = tmp_path.iterdir() if fails == (2,) else tmp_path.glob('.out-*/old')
+  assert (where / 'export.json').read_text() == 'dear'
+  assert (where == out) == (fails == (2,))
+  if isinstance(error, OSError):
+    assert str(raised.value).endswith('nothing was changed' if where == out else f'is in {where}')

@@ -8,7 +8,9 @@ import signal
 import jax
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
+from fractaljax import distributed
 from fractaljax.errors import UserError
 from fractaljax.training import loop
 from fractaljax.training import step as step_module
@@ -48,6 +50,29 @@ def straight(tmp_path_factory):
 @pytest.fixture
 def copied(straight, tmp_path):
   return shutil.copytree(straight[1], tmp_path / 'copied')
+
+
+def test_processes_that_read_other_shards_are_refused(tmp_path, monkeypatch):
+  seen = []
+  monkeypatch.setattr(loop, 'differing', lambda number: seen.append(number) or [1, 3])
+  with pytest.raises(UserError, match=r'process 1, 3 reads other shards.*damaged=refuse'):
+    train(tiny_config(), str(tmp_path), jax.devices()[ONE])
+  songs = {split: loop.read_songs(str(next(tmp_path.glob('corpus_*'))), split, True) for split in
+           ('train', 'valid')}  # fmt: skip
+  with pytest.raises(UserError):
+    loop._check_same(songs)
+  assert seen[1] == seen[0]  # in C or not, they are the same shards
+  with pytest.raises(UserError):
+    loop._check_same({'train': songs['valid'], 'valid': songs['valid']})
+  assert seen[2] != seen[0]
+
+
+def test_a_process_with_another_number_is_found(monkeypatch):
+  assert distributed.differing(7) == []
+  monkeypatch.setattr(jax, 'process_count', lambda: 3)
+  numbers = np.array([7, 2**32 - 1, 7], np.uint32)
+  monkeypatch.setattr(multihost_utils, 'process_allgather', lambda number: numbers)
+  assert distributed.differing(7) == [1]
 
 
 def test_resumed_is_the_straight_run_bit_for_bit(straight, copied, unevaluated, capsys):
@@ -187,11 +212,15 @@ def test_too_many_skipped_updates_stop_the_run_and_leave_the_batch(tmp_path, mon
 
   monkeypatch.setattr(step_module, 'train_step', broken)
   monkeypatch.setattr(loop.Stream, '__next__', lambda self: seen.append(of_step(self)) or seen[-1])
+  path, written = tmp_path / 'bad_batch_0000004_0.npz', []
+  monkeypatch.setattr(loop, 'wait', lambda _: written.append(path.exists() and path.read_bytes()))
   config = tiny_config(**{'optimizer.max_skipped': 2})
   with pytest.raises(
     UserError, match='not finite at step 4.*learning_rate.*bad_batch_0000004_0.npz'
   ):
     train(config, str(tmp_path), jax.devices()[ONE])
-  saved = np.load(tmp_path / 'bad_batch_0000004_0.npz')
+  # The others wait until all have theirs: they end with the first one.
+  assert written[-1] == path.read_bytes()
+  saved = np.load(path)
   np.testing.assert_array_equal(saved['notes_4xN'], seen[3].notes_4xN)
   assert logged(tmp_path)[1]['train/skipped'] == 1

@@ -254,3 +254,62 @@ def test_a_stop_before_they_meet_is_heard_by_all_and_an_error_of_the_first_ends_
   assert processes[0].returncode == 2
   assert said[0][1].splitlines()[-1] == 'error: one of them cannot go on'
   assert processes[1].returncode != 0
+
+
+TASK = """
+import jax
+from absl import flags
+from fractaljax import distributed
+flags.FLAGS(['run', '--distributed=auto'])
+distributed.start()
+print(jax.process_index(), jax.process_count(), len(jax.local_devices()), jax.device_count())
+"""
+
+
+@pytest.mark.slow
+def test_the_tasks_of_a_slurm_step_find_each_other():
+  # JAX makes the port of the coordinator of the job's number.
+  step = dict(
+    SLURM_JOB_ID=str(os.getpid()), SLURM_STEP_NODELIST='127.0.0.1', SLURM_NTASKS='2',
+    XLA_FLAGS=xla_flags(1),
+  )  # fmt: skip
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', TASK],
+      env={**os.environ, **step, 'SLURM_PROCID': number, 'SLURM_LOCALID': number},
+      cwd=TESTS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    for number in '01'
+  ]  # fmt: skip
+  texts = finish(processes)
+  assert [text.splitlines()[-1] for text in texts] == ['0 2 1 2', '1 2 1 2']
+
+
+FAILING = """
+import atexit
+from fractaljax import command
+
+def main(_):
+  atexit.register(print, 'waits for the others')
+  {statement}
+
+command._is_one_of_several = lambda: {is_one}
+command.run(main)
+"""
+
+
+@pytest.mark.parametrize('is_one', [True, False])
+@pytest.mark.parametrize(
+  ('statement', 'status', 'line'),
+  [
+    ("raise OSError('of its own')", 1, 'OSError: of its own'),
+    ('raise KeyboardInterrupt', 130, 'interrupted'),
+  ],
+)
+def test_any_error_of_one_of_several_ends_it_without_the_others(is_one, statement, status, line):
+  code = FAILING.format(statement=statement, is_one=is_one)
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=TESTS.parent, capture_output=True, text=True, timeout=60
+  )
+  assert (done.returncode, done.stderr.splitlines()[-1]) == (status, line)
+  assert done.stdout == ('' if is_one else 'waits for the others\n')
