@@ -2,9 +2,7 @@
 
 import contextlib
 import functools
-import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,16 +10,14 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from fractaljax.config import check
-from fractaljax.data import ingest, pipeline
-from fractaljax.data.bucket import is_bucket
-from fractaljax.data.in_c import InC, read_songs
-from fractaljax.data.records import Songs
+from fractaljax.data import pipeline
 from fractaljax.data.stream import Stream
-from fractaljax.distributed import differing, is_first, say, wait
+from fractaljax.distributed import is_first, say, wait
 from fractaljax.errors import UserError
 from fractaljax.mesh import Placement, make_placement
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.trunk import num_parameters
+from fractaljax.music.clip import Clip
 from fractaljax.music.notes import Song
 from fractaljax.training import run_dir
 from fractaljax.training.checkpoint import Checkpoints
@@ -30,6 +26,7 @@ from fractaljax.training.interrupt import Interrupt, Stopped
 from fractaljax.training.logs import Logs
 from fractaljax.training.meter import Meter, NotFinite
 from fractaljax.training.optimizer import make_optimizer, make_schedule
+from fractaljax.training.songs import songs_of
 from fractaljax.training.state import State, init_state
 from fractaljax.training.step import jit_step
 from fractaljax.training.watched import WatchedStep
@@ -60,12 +57,7 @@ def train(
   placement = make_placement(devices, config.fsdp)
   model = Fractal(check(config, len(devices)))
   with run_dir.held(workdir), contextlib.ExitStack() as stack:
-    directory = config.data.directory or _built_in_corpus(config, workdir)
-    songs = {
-      split: read_songs(directory, split, config.data.in_c, config.data.damaged)
-      for split in ('train', 'valid')
-    }
-    _check_same(songs)
+    songs = songs_of(config, workdir)
     run_dir.claim(workdir, config)
 
     optimizer = make_optimizer(config.optimizer, config.num_steps)
@@ -88,11 +80,9 @@ def train(
         config, state, batches, placement, step_function, checkpoints, evaluation, logs, interrupt
       )
     except NotFinite as error:
-      path = run_dir.folder(workdir) / f'bad_batch_{error.step:07d}_{jax.process_index()}.npz'
-      with path.open('wb') as file:
-        np.savez_compressed(file, **batches.batch(error.step - 1)._asdict())
+      kept = _keep_batch(workdir, error.step, batches.batch(error.step - 1))
       wait('bad batches are written')  # the first process takes the others with it when it ends
-      raise UserError(f'{error}; the batch is in {path}') from error
+      raise UserError(f'{error}; {kept}') from error
 
 
 def _loop(
@@ -142,29 +132,15 @@ def _loop(
   return state
 
 
-def _check_same(songs: dict[str, Songs | InC]) -> None:
-  """Raises UserError if processes read other shards, which some leave out as damaged."""
-  shards = {split: each.shards for split, each in songs.items()}
-  if others := differing(zlib.crc32(repr(shards).encode())):
-    raise UserError(
-      f'process {", ".join(map(str, others))} reads other shards than process 0, since each leaves '
-      'out what is damaged on its machine; give all of them the same songs, or '
-      '--config.data.damaged=refuse, which names those shards'
-    )
-
-
-def _built_in_corpus(config: ConfigDict, workdir: str) -> str:
-  """Prepares what is not yet there of the built-in corpus in the run's folder."""
-  if is_bucket(workdir):
-    raise UserError(
-      f'--workdir={workdir} cannot hold the songs as well; prepare them (--format=corpus for the '
-      'built-in corpus) and give --config.data.directory'
-    )
-  directory = Path(workdir) / f'corpus_{config.data.corpus_songs}_{config.seed}'
-  if is_first():
-    ingest.prepare_corpus(directory, config.data.corpus_songs, config.seed)
-  wait('corpus')
-  return str(directory)
+def _keep_batch(workdir: str, step: int, batch: Clip) -> str:
+  """Writes this process's share of a batch into the run's folder; says where it is, or why not."""
+  path = run_dir.folder(workdir) / f'bad_batch_{step:07d}_{jax.process_index()}.npz'
+  try:
+    with path.open('wb') as file:
+      np.savez_compressed(file, **batch._asdict())
+  except OSError as error:
+    return f'the batch is not in {path} ({error.strerror or error})'
+  return f'the batch is in {path}'
 
 
 def _stream(config: ConfigDict, model: Fractal, songs: Sequence[Song]) -> Stream:

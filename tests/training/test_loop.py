@@ -12,7 +12,9 @@ from jax.experimental import multihost_utils
 
 from fractaljax import distributed
 from fractaljax.errors import UserError
+from fractaljax.music.clip import Clip
 from fractaljax.training import loop
+from fractaljax.training import songs as songs_module
 from fractaljax.training import step as step_module
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.interrupt import Interrupt
@@ -52,19 +54,27 @@ def copied(straight, tmp_path):
   return shutil.copytree(straight[1], tmp_path / 'copied')
 
 
+def test_a_bad_batch_that_cannot_be_kept_is_told(tmp_path):
+  batch = Clip(*(np.zeros(1) for _ in Clip._fields))
+  assert 'is in' in loop._keep_batch(str(tmp_path), 3, batch)
+  told = loop._keep_batch(str(tmp_path / 'gone'), 3, batch)
+  assert told.startswith('the batch is not in') and told.endswith('(No such file or directory)')
+
+
 def test_processes_that_read_other_shards_are_refused(tmp_path, monkeypatch):
   seen = []
-  monkeypatch.setattr(loop, 'differing', lambda number: seen.append(number) or [1, 3])
+  monkeypatch.setattr(songs_module, 'differing', lambda number: seen.append(number) or [1, 3])
   with pytest.raises(UserError, match=r'process 1, 3 reads other shards.*damaged=refuse'):
     train(tiny_config(), str(tmp_path), jax.devices()[ONE])
-  songs = {split: loop.read_songs(str(next(tmp_path.glob('corpus_*'))), split, True) for split in
-           ('train', 'valid')}  # fmt: skip
-  with pytest.raises(UserError):
-    loop._check_same(songs)
-  assert seen[1] == seen[0]  # in C or not, they are the same shards
-  with pytest.raises(UserError):
-    loop._check_same({'train': songs['valid'], 'valid': songs['valid']})
-  assert seen[2] != seen[0]
+  (corpus,) = tmp_path.glob('corpus_*')
+  train_in_c, valid = (
+    songs_module.read_songs(str(corpus), *which) for which in (('train', True), ('valid', False))
+  )
+  for songs in ({'train': train_in_c, 'valid': valid}, {'train': valid, 'valid': valid}):
+    with pytest.raises(UserError):
+      songs_module.check_same(songs)
+  # In C they are the same shards.
+  assert seen[1] == seen[0] != seen[2]
 
 
 def test_a_process_with_another_number_is_found(monkeypatch):
