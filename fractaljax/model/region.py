@@ -125,7 +125,7 @@ def known_bars(region: Region, config: ModelConfig):
   """Which first patches, bars, of whole rolls have no unknown cell, (N, L)."""
   is_unknown_NxT = (region.tokens_NxPxT == config.codec.unknown).any(axis=1)
   steps = config.levels[0].patch[1]
-  return ~is_unknown_NxT.reshape(len(is_unknown_NxT), -1, steps).any(axis=2)
+  return ~is_unknown_NxT.reshape(is_unknown_NxT.shape[0], -1, steps).any(axis=2)
 
 
 def steps_of_bar(region: Region, grid: Grid, config: ModelConfig):

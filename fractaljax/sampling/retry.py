@@ -85,7 +85,8 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
 
 def num_kept(region: Region, bar_N, canvas, config: ModelConfig):
   """How much of what was said of a bar of each roll its notes have, of PARTS, (N,)."""
-  own, here = with_own_form(region, region.inner(canvas), config), (jnp.arange(len(canvas)), bar_N)
+  own = with_own_form(region, region.inner(canvas), config)
+  here = jnp.arange(canvas.shape[0]), bar_N
   pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
   return sum((said_NxL == own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None)
 

@@ -7,7 +7,6 @@ import pytest
 
 import models
 from fractaljax.model import repeat, reprise, returns
-from fractaljax.model.bars import empty_cache
 from fractaljax.model.form import with_form
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
@@ -73,29 +72,6 @@ def test_what_returns_is_the_share_of_the_notes_that_two_bars_have_in_common():
   assert all(set(np.unique(found_NxLxE[..., e])) == set(range(5)) for e in range(2))
 
 
-def test_a_return_depends_on_those_before_it_alone():
-  params, return_NxL = models.random_params(CONFIG), some_returns()
-  plain_NxLxZ = np.asarray(logits_of(params, region_of(return_NxL)))
-  for bar in (0, 3, 18):
-    other_NxL = return_NxL.copy()
-    other_NxL[:, bar] = (other_NxL[:, bar] + 1) % returns.num_ids(CONFIG)
-    is_same_L = (np.asarray(logits_of(params, region_of(other_NxL))) == plain_NxLxZ).all((0, 2))
-    assert np.all(is_same_L[: bar + 1]) and not np.any(is_same_L[bar + 1 :])
-
-
-@pytest.mark.parametrize('name', ['repeat_NxL', 'density_NxL'])
-def test_it_follows_the_form(name):
-  params, region = models.random_params(CONFIG), region_of(some_returns())
-  other = region.replace(**{name: 1 - jnp.minimum(getattr(region, name), 1)})
-  assert np.any(np.asarray(logits_of(params, region) != logits_of(params, other)))
-
-
-def test_it_hears_no_notes():
-  params, region = models.random_params(CONFIG), region_of(some_returns())
-  silent = region.replace(canvas_NxQxW=jnp.zeros_like(region.canvas_NxQxW))
-  np.testing.assert_array_equal(logits_of(params, region), logits_of(params, silent))
-
-
 def test_nothing_returns_of_what_is_before_the_roll():
   logits_NxLxZ = logits_of(models.random_params(CONFIG), region_of(some_returns()))
   prob_NxLxZ = np.asarray(jax.nn.softmax(logits_NxLxZ))
@@ -126,23 +102,6 @@ def test_tables_are_of_what_is_repeated_and_of_the_densities():
 def test_kinds_are_none_another_and_how_much_of_it():
   ids = [0, *(repeat.id_of(lag, eighths) for lag in (4, 5) for eighths in (4, 8))]
   assert np.asarray(reprise.kinds(np.array(ids), 4)).tolist() == [0, 2, 6, 1, 1]
-
-
-def test_it_is_the_same_step_by_step():
-  params, region = models.random_params(CONFIG), region_of(some_returns())
-  cache, steps = empty_cache(CONFIG, 2, 20), []
-
-  @jax.jit
-  def step(region, cache, i):
-    return Fractal(CONFIG).apply(params, 'reprise', region, cache, i, method='bar_step')
-
-  for bar in range(20):
-    # What is still to come is not there yet.
-    known_NxL = jnp.where(np.arange(20) < bar, region.return_NxL, 0)
-    logits_Nx1xZ, cache = step(region.replace(return_NxL=known_NxL), cache, bar)
-    steps.append(logits_Nx1xZ)
-  want_NxLxZ = logits_of(params, region)
-  np.testing.assert_allclose(jnp.concatenate(steps, axis=1), want_NxLxZ, rtol=1e-4, atol=1e-5)
 
 
 def test_how_much_returns_is_told_at_every_level():
