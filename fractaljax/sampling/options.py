@@ -20,8 +20,8 @@ class Plan:
     chunk: occupied patches that are expanded together, at most.
     nucleus: whether `Knobs.top_p` is applied.
     guided: whether classifier-free guidance is applied (twice the work).
-    tries: how often a bar is drawn, at most, until its notes are as was said of
-      it, see `fractaljax.sampling.retry`.
+    tries: how often a bar is drawn, at most, until its notes are as was said of it, see
+      `fractaljax.sampling.retry`.
     rising: let the guidance grow linearly over the first level, from none (scale 1) to its scale.
   """
 

@@ -80,9 +80,8 @@ class OwnSpot(NamedTuple):
   def read(self, x_NxQxW, origin: tuple[int, int] = (0, 0)):
     """The cells of the patches, (N, 1, p, t), from a canvas where the region begins at `origin`."""
     row_N, col_N = self._corners(origin)
-    return patches.cut(x_NxQxW, jnp.arange(x_NxQxW.shape[0]), row_N, col_N, self.grid.patch)[
-      :, None
-    ]
+    number_N = jnp.arange(x_NxQxW.shape[0])
+    return patches.cut(x_NxQxW, number_N, row_N, col_N, self.grid.patch)[:, None]
 
   def write(self, x_NxQxW, cells_Nx1xpxt, origin: tuple[int, int]):
     """The canvas with these cells in place of the patches'."""
