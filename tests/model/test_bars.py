@@ -89,3 +89,29 @@ def test_it_is_the_same_step_by_step(name):
     steps.append(logits_Nx1xK)
   want_NxLxK = logits_of(name, region)
   np.testing.assert_allclose(jnp.concatenate(steps, axis=1), want_NxLxK, rtol=1e-4, atol=1e-5)
+
+
+# Changes, steps, and how many different things are said of all rolls, at least.
+ROLLS = {
+  'reprise': (dict(repeats=2, echoes=(2, 3), returns=True), 4, 6),
+  'harmony': (dict(repeats=3, tops=(61,)), 3, 2),
+}
+
+
+@pytest.mark.parametrize('name', ROLLS)
+def test_rolls_are_scored_with_their_own_as_the_sampler_does(name):
+  changes, num_steps, least = ROLLS[name]
+  config = models.tiny(((2, 1), (1, 1)), densities=(1,), chords=True, **changes)
+  params, rolls_RxPxT = models.random_params(config, scale=0.2), models.all_rolls(2, num_steps)
+  crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
+  nats_R = models.teacher_forced_nats(config, params, crop)
+  np.testing.assert_allclose(-nats_R, models.log_probability(config, params, crop), atol=1e-4)
+  own_of = {'reprise': returns.of_rolls, 'harmony': chord.of_rolls}[name]
+  own_RxL = np.asarray(own_of(rolls_RxPxT, config))
+  assert len(np.unique(own_RxL)) >= least
+  asked = jax.jit(
+    lambda: sum(
+      loss.nats for loss in Fractal(config).apply(params, crop, False, said={name: own_RxL})
+    )
+  )()
+  np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)

@@ -76,18 +76,3 @@ def form_and_harmony(params, form_L, chord_L):
     return first + harmony_LxK[2]
 
   return np.asarray(Fractal(ROLLS).apply(params, method=nats), np.float64)
-
-
-def test_rolls_are_scored_with_their_own_as_the_sampler_does():
-  params = models.random_params(ROLLS, scale=0.2)
-  rolls_RxPxT = models.all_rolls(2, 3)
-  crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
-  nats_R = models.teacher_forced_nats(ROLLS, params, crop)
-  np.testing.assert_allclose(-nats_R, models.log_probability(ROLLS, params, crop), atol=1e-4)
-  own_RxL = np.asarray(chord.of_rolls(rolls_RxPxT, ROLLS))
-  asked = jax.jit(
-    lambda: sum(
-      loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, said={'harmony': own_RxL})
-    )
-  )()
-  np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)

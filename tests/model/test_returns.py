@@ -212,19 +212,3 @@ def said_before(params, form_L, return_ZxL, chord_L) -> np.ndarray:
     return total
 
   return np.asarray(logps(return_ZxL), np.float64)
-
-
-def test_rolls_are_scored_with_their_own_as_the_sampler_does():
-  params = models.random_params(ROLLS, scale=0.2)
-  rolls_RxPxT = models.all_rolls(2, 4)
-  crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
-  nats_R = models.teacher_forced_nats(ROLLS, params, crop)
-  np.testing.assert_allclose(-nats_R, models.log_probability(ROLLS, params, crop), atol=1e-4)
-  own_RxL = np.asarray(returns.of_rolls(rolls_RxPxT, ROLLS))
-  assert len(np.unique(own_RxL)) > 5
-  asked = jax.jit(
-    lambda: sum(
-      loss.nats for loss in Fractal(ROLLS).apply(params, crop, False, said={'reprise': own_RxL})
-    )
-  )()
-  np.testing.assert_allclose(asked, nats_R.sum(), rtol=1e-5)
