@@ -16,6 +16,7 @@ from fractaljax.model.form import num_parts
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.hint import SCALE
 from fractaljax.model.memory import Memory
+from fractaljax.model.patches import make_grid
 from fractaljax.model.region import Region
 from fractaljax.model.repeat import num_repeats
 from fractaljax.model.trust import NUM_TRUSTS
@@ -124,8 +125,9 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     memory = Memory(
       jnp.asarray(rng.integers(0, config.codec.num_values + 2, echo_shape), jnp.int32),
       jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32),
-      jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 3)), jnp.int32),
-      jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 3)), jnp.int32),
+      jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 4)), jnp.int32),
+      jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 4)), jnp.int32),
+      jnp.asarray(rng.integers(0, 9, (*echo_shape[:2], 3)), jnp.int32),
       None,
     )
   repeat_NxL = return_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
@@ -205,3 +207,12 @@ def joint_probability(config: ModelConfig, params, num_steps: int):
   form_ZxL = np.array(list(itertools.product(*ids)))
   prob_RxZ = np.exp(np.asarray(score(params, crop, form_ZxL), np.float64))
   return rolls_RxPxT, form_ZxL, prob_RxZ
+
+
+def all_children(region, config, level):
+  """The patches of a level as regions, in order, and their grid."""
+  grid = make_grid(region.size, level.patch, level.scan)
+  flat_C = jnp.arange(len(region.row_N) * len(grid))
+  cond_Cx1 = jnp.zeros((len(flat_C), 1))
+  seen_NxQxW = region.canvas_NxQxW
+  return children_of(region, grid, seen_NxQxW, flat_C, cond_Cx1, config, level), grid

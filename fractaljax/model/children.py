@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import ceiling, patches, repeat, returns, room
+from fractaljax.model import ceiling, due, patches, room
 from fractaljax.model.config import Level, ModelConfig
-from fractaljax.model.echoes import child_echoes, first_echoes
+from fractaljax.model.echoes import child_echoes, core, first_echoes
 from fractaljax.model.matches import matches
 from fractaljax.model.memory import Memory
 from fractaljax.model.patches import Grid
@@ -95,31 +95,37 @@ def _memory(
   echo_CxExQxW, past_CxPxB = _echoes(region, grid, seen_NxQxW, corners_C, repeat_C, config)
   parent_CxE = None if parent is None else parent.trust_NxE[n_C]
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
+  due_CxEx3, least_CxS = jnp.zeros((*trust_CxE.shape, 3), jnp.int32), None
+  if parent is not None:
+    due_CxEx3 = parent.due_NxEx3[n_C]
+  elif config.repeats:
+    due_CxEx3, least_CxS = _due(region, n_C, col_C // grid.patch[1], echo_CxExQxW, config)
   if config.repeats:
-    first = 0 if config.returns else len(config.echoes)
-    said_CxS = None
-    if parent is None:
-      said_CxS = _said_eighths(region, n_C, col_C // grid.patch[1], config)
-    trust_CxE = as_said(trust_CxE, slice(first, config.num_aged), said_CxS, parent_CxE)
+    trust_CxE = as_said(trust_CxE, due.said_echoes(config), least_CxS, parent_CxE)
   if parent is None:  # first patches, of which nothing has been yet
-    so_far_CxEx3 = jnp.zeros((*trust_CxE.shape, 3), jnp.int32)
+    so_far_CxEx4 = jnp.zeros((*trust_CxE.shape, 4), jnp.int32)
   elif config.is_whole(grid.patch):
     num_steps_C = steps_of_bar(region, grid, config).reshape(-1)[flat_C]
-    so_far_CxEx3 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
+    so_far_CxEx4 = count_so_far(before_CxPxH, echo_CxExQxW, num_steps_C, codec)
   else:
-    so_far_CxEx3 = parent.so_far_NxEx3[n_C]
-  below_NxExLx3 = notes_below(region, grid, seen_NxQxW, config)
-  below_CxEx3 = below_NxExLx3[n_C, :, flat_C % len(grid)]
-  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx3, below_CxEx3, past_CxPxB)
+    so_far_CxEx4 = parent.so_far_NxEx4[n_C]
+  below_NxExLx4 = notes_below(region, grid, seen_NxQxW, config)
+  below_CxEx4 = below_NxExLx4[n_C, :, flat_C % len(grid)]
+  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx4, below_CxEx4, due_CxEx3, past_CxPxB)
 
 
-def _said_eighths(region: Region, n_C, bar_C, config: ModelConfig):
-  """Eighths that are said to come again in first patches: of the echoes, and of the repeat."""
-  eighths_CxS = repeat.eighths_of(region.repeat_NxL[n_C, bar_C])[:, None]
-  if not config.returns:
-    return eighths_CxS
-  echoes_CxE = returns.eighths_of(region.return_NxL[n_C, bar_C], config)
-  return jnp.concatenate([echoes_CxE, eighths_CxS], axis=1)
+def _due(region: Region, n_C, bar_C, echo_CxExQxW, config: ModelConfig):
+  """Notes due in first patches, (C, E, 3), and the least eighths of `due.said_echoes`, (C, S)."""
+  said, steps = due.said_echoes(config), config.levels[0].patch[1]
+  repeat_C, return_C, density_C = jax.tree.map(
+    lambda x_NxL: x_NxL[n_C, bar_C], (region.repeat_NxL, region.return_NxL, region.density_NxL)
+  )
+  least_CxS, end_CxS = due.said_eighths(repeat_C, return_C, config)
+  there_CxSxPxT = core(echo_CxExQxW[:, said], region.halo, steps)
+  held_CxS = config.codec.is_note(there_CxSxPxT).sum(axis=(2, 3))
+  due_CxSx3 = due.notes_due(least_CxS, end_CxS, held_CxS, density_C, config)
+  due_CxEx3 = jnp.zeros((*echo_CxExQxW.shape[:2], 3), jnp.int32).at[:, said].set(due_CxSx3)
+  return due_CxEx3, least_CxS
 
 
 def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config: ModelConfig):
@@ -149,16 +155,19 @@ def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config:
 
 
 def notes_below(region: Region, grid: Grid, seen_NxQxW, config: ModelConfig):
-  """Notes below each patch, at its own steps, equal to an echo's, similar, different: (N, E, L, 3).
+  """Notes below each patch at its own steps: equal to an echo's, similar, added, missed.
 
   Counted within the largest region of just these steps; what is unknown does not count.
+
+  Returns:
+    (N, E, L, 4).
   """
-  below_NxExLx3 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 3), jnp.int32)
+  below_NxExLx4 = jnp.zeros((region.row_N.shape[0], config.num_echoes, len(grid), 4), jnp.int32)
   if region.memory is None:
-    return below_NxExLx3
+    return below_NxExLx4
   if grid.cols == 1:
-    below_NxExLx3 += region.memory.below_NxEx3[:, :, None]
+    below_NxExLx4 += region.memory.below_NxEx4[:, :, None]
   if grid.rows > 1:
     here_NxPxT = region.inner(seen_NxQxW)
-    below_NxExLx3 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
-  return below_NxExLx3
+    below_NxExLx4 += count_below(here_NxPxT, region.there_NxExPxT, grid, config.codec)
+  return below_NxExLx4

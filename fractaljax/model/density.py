@@ -16,6 +16,13 @@ def num_bins(config: ModelConfig) -> int:
   return len(config.densities) + 1
 
 
+def middles(config: ModelConfig) -> list[int]:
+  """Notes of a bar in the middle of each bin; the last is taken to be as wide as that before it."""
+  first_B = 0, *config.densities
+  end_B = *config.densities, 2 * first_B[-1] - first_B[-2]
+  return [(first + end - 1) // 2 for first, end in zip(first_B, end_B, strict=True)]
+
+
 def bin_of(count_x, edges: tuple[int, ...]):
   """How many of the edges a count reaches."""
   return (count_x[..., None] >= np.array(edges)).sum(axis=-1)

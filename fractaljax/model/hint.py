@@ -26,13 +26,13 @@ class Hint(nn.Module):
   is_last: bool
 
   @nn.compact
-  def __call__(self, memory: Memory, there_NxExLxpxt, below_NxExLx3):
+  def __call__(self, memory: Memory, there_NxExLxpxt, below_NxExLx4):
     """Logits for some patches of regions: of gates (N, L, 1), of values (N, L, V).
 
     Args:
       memory: of the regions.
       there_NxExLxpxt: what their echoes have at the patches' own cells.
-      below_NxExLx3: notes below the patches, see `fractaljax.model.children.notes_below`.
+      below_NxExLx4: notes below the patches, see `fractaljax.model.children.notes_below`.
     """
     codec, num_echoes = self.config.codec, self.config.num_echoes
     # Silence, a note that goes on, an onset; and the very token that is there.
@@ -42,11 +42,12 @@ class Hint(nn.Module):
     )
     # Of a patch of several cells, the most that any of them holds.
     kind_NxExL = jnp.asarray(codec.kinds())[there_NxExLxpxt].max(axis=(3, 4))
-    row_NxExLx4 = rows_by_echo(
-      memory.trust_NxE[..., None], memory.so_far_NxEx3[:, :, None], below_NxExLx3
-    )
-    row_NxExLx4 = NUM_KINDS * row_NxExLx4 + kind_NxExL[..., None]
-    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx4, axis=0).sum(axis=3)
+    row_NxExLx5 = rows_by_echo(
+      memory.trust_NxE[..., None], memory.so_far_NxEx4[:, :, None], below_NxExLx4,
+      memory.due_NxEx3[:, :, None],
+    )  # fmt: skip
+    row_NxExLx5 = NUM_KINDS * row_NxExLx5 + kind_NxExL[..., None]
+    hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx5, axis=0).sum(axis=3)
     if not self.is_last:
       return hint_NxExLxG.sum(axis=1)
     of_kind_NxLxV = by_value(hint_NxExLxG.sum(axis=1), codec)

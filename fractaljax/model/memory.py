@@ -11,17 +11,20 @@ class Memory:
   Attributes:
     echo_NxExQxW: what was there before, see `fractaljax.model.echoes`.
     trust_NxE: how far each goes on as what the region repeats, ids, see `fractaljax.model.trust`.
-    so_far_NxEx3: notes of all pitches that are equal to those of each echo, similar (equal but for
-      the velocity) and different, at the steps from the beginning of the first level's patch, the
-      bar, to the region's, as far as the halo shows them.
-    below_NxEx3: the same of the notes below the region, at its own steps, see
+    so_far_NxEx4: notes of all pitches that are equal to those of each echo, similar (equal but for
+      the velocity), added and missed, at the steps from the beginning of the first level's patch,
+      the bar, to the region's, as far as the halo shows them.
+    below_NxEx4: the same of the notes below the region, at its own steps, see
       `fractaljax.model.children.notes_below`.
+    due_NxEx3: notes of each echo that are said to come again in the bar, at least and at most, and
+      how many it has, see `fractaljax.model.due`; zeros where nothing is said.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
       `outside` before the roll; None where its patches find no matches of their own.
   """
 
   echo_NxExQxW: jax.Array
   trust_NxE: jax.Array
-  so_far_NxEx3: jax.Array
-  below_NxEx3: jax.Array
+  so_far_NxEx4: jax.Array
+  below_NxEx4: jax.Array
+  due_NxEx3: jax.Array
   past_NxPxB: jax.Array | None

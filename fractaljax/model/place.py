@@ -65,8 +65,10 @@ class Place(nn.Module):
     if self.echo is not None:
       place_NxRxCxD += self.echo(self._echoes(region, grid))
       memory = region.memory
-      row_NxEx4 = rows_by_echo(memory.trust_NxE, memory.so_far_NxEx3, memory.below_NxEx3)
-      place_NxRxCxD += self.trust(row_NxEx4).sum(axis=(1, 2))[:, None, None]
+      row_NxEx5 = rows_by_echo(
+        memory.trust_NxE, memory.so_far_NxEx4, memory.below_NxEx4, memory.due_NxEx3
+      )
+      place_NxRxCxD += self.trust(row_NxEx5).sum(axis=(1, 2))[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)
 
   def _echoes(self, region: Region, grid: Grid):

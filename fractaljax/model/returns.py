@@ -41,8 +41,9 @@ def bins_of(id_x, config: ModelConfig):
 
 
 def eighths_of(id_x, config: ModelConfig):
-  """How many eighths a bar has in common with each echo, at least, (..., E)."""
-  return jnp.asarray((0, *EDGES))[bins_of(id_x, config)]
+  """Eighths that a bar has in common with each echo: at least, and less than; two (..., E)."""
+  bin_xE = bins_of(id_x, config)
+  return jnp.asarray((0, *EDGES))[bin_xE], jnp.asarray((*EDGES, repeat.EIGHTHS[-1] + 1))[bin_xE]
 
 
 def of_rolls(tokens_NxPxT, config: ModelConfig):

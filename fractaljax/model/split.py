@@ -153,8 +153,8 @@ class Split(nn.Module):
       hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
     if self.hint is not None:
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
-      below_NxExAx3 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
-      hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx3)
+      below_NxExAx4 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
+      hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx4)
     return vector_NxAxD, hint_NxAxV
 
   def by_value(self, hint_NxAxG):

@@ -1,15 +1,17 @@
 """Trust: how far an echo can be expected to go on as what its region repeats.
 
 Three things say so: how alike the steps before both are (`trust`), or where it is said how much of
-an echo comes again just that (`as_said`); which notes of the bar came again until now
-(`count_so_far`); and which of the same step, below (`count_below`). That a repeat has begun shows
-in the second while the first still says that nothing is alike. Notes come again as they were, or
-with another velocity: that tells a copy from what is played once more.
+an echo comes again just that (`as_said`), and what of it is left to come, see
+`fractaljax.model.due`; which notes of the bar came again until now (`count_so_far`); and which of
+the same step, below (`count_below`). That a repeat has begun shows in the second while the first
+still says that nothing is alike. Notes come again as they were, or with another velocity: that
+tells a copy from what is played once more.
 """
 
 import jax.numpy as jnp
 import numpy as np
 
+from fractaljax.model import due
 from fractaljax.model.density import bin_of
 from fractaljax.model.echoes import halo_of
 from fractaljax.model.occupancy import is_sounding
@@ -29,7 +31,7 @@ NUM_COPIES = (MOST_EQUAL + 1) * (MOST_UNEQUAL + 1)
 AGAIN = (1, 2, 3, 4, 5, 6, 8, 10, 13, 17)
 DIFFERENT = (1, 2, 3, 4, 6, 8, 11, 15)
 NUM_REPEATS = (len(AGAIN) + 1) * (len(DIFFERENT) + 1)
-NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_COPIES + NUM_REPEATS)
+NUM_ROWS = NUM_TRUSTS + NUM_LIKENESSES * (NUM_CHORDS + NUM_COPIES + NUM_REPEATS) + due.NUM_DUES
 
 
 def trust(before_NxPxH, echo_NxExQxW, parent_NxE, codec: Codec):
@@ -79,7 +81,7 @@ def as_said(trust_NxE, echoes: slice, eighths_NxS, parent_NxE):
 
 
 def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
-  """Notes of the last steps that are equal to an echo's, similar or different, (N, E, 3).
+  """Notes of the last steps: equal to an echo's, similar, added, missed, (N, E, 4).
 
   Args:
     before_NxPxH: the halo of each region's own pitches.
@@ -90,12 +92,12 @@ def count_so_far(before_NxPxH, echo_NxExQxW, num_steps_N, codec: Codec):
   halo = before_NxPxH.shape[2]
   then_NxExPxH = halo_of(echo_NxExQxW, halo)
   is_last_NxH = np.arange(halo, 0, -1) <= num_steps_N[:, None]
-  cells_NxEx3xPxH = _compared(before_NxPxH, then_NxExPxH, codec)
-  return (cells_NxEx3xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
+  cells_NxEx4xPxH = _compared(before_NxPxH, then_NxExPxH, codec)
+  return (cells_NxEx4xPxH & is_last_NxH[:, None, None, None]).sum(axis=(3, 4))
 
 
 def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
-  """Notes below each patch, at its own steps, equal to an echo's, similar or different.
+  """Notes below each patch, at its own steps: equal to an echo's, similar, added, missed.
 
   Args:
     here_NxPxT: the region's tokens. Of each patch only those of the rows below it are read.
@@ -104,66 +106,73 @@ def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
     codec: of the tokens.
 
   Returns:
-    (N, E, L, 3), counts.
+    (N, E, L, 4), counts.
   """
   (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
-  cells_NxEx3xPxT = _compared(here_NxPxT, then_NxExPxT, codec)
-  num_MxRxC = cells_NxEx3xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
+  cells_NxEx4xPxT = _compared(here_NxPxT, then_NxExPxT, codec)
+  num_MxRxC = cells_NxEx4xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
   below_MxRxC = jnp.cumsum(num_MxRxC, axis=1) - num_MxRxC
   below_MxL = grid.to_scan(below_MxRxC)
-  return below_MxL.reshape(num, num_echoes, 3, -1).swapaxes(2, 3)
+  return below_MxL.reshape(num, num_echoes, 4, -1).swapaxes(2, 3)
 
 
 def _compared(here_NxPxT, then_NxExPxT, codec: Codec):
-  """Notes equal here and then; similar, but for the velocity; different: (N, E, 3, P, T).
+  """Notes equal here and then; similar, but for the velocity; added; missed: (N, E, 4, P, T).
 
   Cells that are unknown here are none of these.
   """
   here_Nx1xPxT = here_NxPxT[:, None]
   note_here, note_then = codec.is_note(here_Nx1xPxT), codec.is_note(then_NxExPxT)
   again_NxExPxT, alike_NxExPxT = note_here & note_then, here_Nx1xPxT == then_NxExPxT
-  differs_NxExPxT = (note_here ^ note_then) & (here_Nx1xPxT != codec.unknown)
-  each = again_NxExPxT & alike_NxExPxT, again_NxExPxT & ~alike_NxExPxT, differs_NxExPxT
-  return jnp.stack(each, axis=2)
+  equal_NxExPxT, similar_NxExPxT = again_NxExPxT & alike_NxExPxT, again_NxExPxT & ~alike_NxExPxT
+  missed_NxExPxT = note_then & ~note_here & (here_Nx1xPxT != codec.unknown)
+  return jnp.stack([equal_NxExPxT, similar_NxExPxT, note_here & ~note_then, missed_NxExPxT], axis=2)
 
 
-def rows_by_echo(trust_NxEx, so_far_NxEx3, below_NxEx3):
-  """Four rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 4).
+def rows_by_echo(trust_NxEx, so_far_NxEx4, below_NxEx4, due_NxEx3):
+  """Five rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 5).
 
   By trust; by the equal notes in it and the notes below; by these and the notes of the bar so far,
-  those below among them, as they are equal; by what sounds alike and the same, as they come again.
+  those below among them, as they are equal; by what sounds alike and the same, as they come again;
+  by what is left to come.
   """
   sounds_NxEx, notes_NxEx = trust_NxEx // NUM_LIKENESSES, trust_NxEx % NUM_LIKENESSES
-  bar_NxEx3 = so_far_NxEx3 + below_NxEx3
-  equal_NxEx, different_NxEx = bar_NxEx3[..., 0], bar_NxEx3[..., 2]
-  unequal_NxEx = jnp.minimum(bar_NxEx3[..., 1] + different_NxEx, MOST_UNEQUAL)
-  copy_NxEx = jnp.minimum(equal_NxEx, MOST_EQUAL) * (MOST_UNEQUAL + 1) + unequal_NxEx
-  again_NxEx = bin_of(_again(bar_NxEx3), AGAIN)
+  bar_NxEx4 = so_far_NxEx4 + below_NxEx4
+  num_again_NxEx, different_NxEx = _again(bar_NxEx4), _different(bar_NxEx4)
+  unequal_NxEx = jnp.minimum(bar_NxEx4[..., 1] + different_NxEx, MOST_UNEQUAL)
+  copy_NxEx = jnp.minimum(bar_NxEx4[..., 0], MOST_EQUAL) * (MOST_UNEQUAL + 1) + unequal_NxEx
+  again_NxEx = bin_of(num_again_NxEx, AGAIN)
   repeat_NxEx = again_NxEx * (len(DIFFERENT) + 1) + bin_of(different_NxEx, DIFFERENT)
   first, each_NxEx = NUM_TRUSTS, [jnp.broadcast_to(trust_NxEx, copy_NxEx.shape)]
   for likeness_NxEx, num, x_NxEx in (
-    (notes_NxEx, NUM_CHORDS, _chord(below_NxEx3)),
+    (notes_NxEx, NUM_CHORDS, _chord(below_NxEx4)),
     (notes_NxEx, NUM_COPIES, copy_NxEx),
     (sounds_NxEx, NUM_REPEATS, repeat_NxEx),
   ):
     each_NxEx.append(first + likeness_NxEx * num + x_NxEx)
     first += NUM_LIKENESSES * num
-  row_NxEx4 = jnp.stack(each_NxEx, axis=-1)
-  num_echoes, ones = row_NxEx4.shape[1], [1] * (row_NxEx4.ndim - 2)
-  return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx4
+  each_NxEx.append(first + due.ids(due_NxEx3, num_again_NxEx, bar_NxEx4[..., 3]))
+  row_NxEx5 = jnp.stack(each_NxEx, axis=-1)
+  num_echoes, ones = row_NxEx5.shape[1], [1] * (row_NxEx5.ndim - 2)
+  return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx5
 
 
-def _chord(below_x3):
+def _chord(below_x4):
   """The notes below in one of NUM_CHORDS ways."""
-  again_x, similar_x, different_x = _again(below_x3), below_x3[..., 1], below_x3[..., 2]
+  again_x, similar_x, different_x = _again(below_x4), below_x4[..., 1], _different(below_x4)
   broken_x = jnp.where(again_x > 0, 5, 4)
   chord_x = jnp.where(different_x > 0, broken_x, jnp.minimum(again_x, 3))
   return 2 * chord_x + (similar_x > 0)
 
 
-def _again(count_x3):
+def _again(count_x4):
   """Notes that came again, with any velocity."""
-  return count_x3[..., 0] + count_x3[..., 1]
+  return count_x4[..., 0] + count_x4[..., 1]
+
+
+def _different(count_x4):
+  """Notes that are only here or only in the echo."""
+  return count_x4[..., 2] + count_x4[..., 3]
 
 
 def likeness(here_Nx1xPxH, then_NxExPxH, both_NxExPxH):

@@ -2,14 +2,12 @@
 
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import models
 from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS
 from fractaljax.model.matches import EQUAL_NOTE
-from fractaljax.model.patches import make_grid
 from fractaljax.model.region import whole_roll
 from fractaljax.model.trust import NUM_LIKENESSES
 from fractaljax.music.codec import FIRST_ONSET
@@ -27,7 +25,7 @@ def test_echoes_are_what_was_there_so_many_steps_before(patches, depth):
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
   corners = [(0, 0)]
   for level in config.levels[:depth]:
-    region, grid = all_children(region, config, level)
+    region, grid = models.all_children(region, config, level)
     corners = [
       (row + int(r) * level.patch[0], col + int(c) * level.patch[1])
       for row, col in corners
@@ -50,19 +48,10 @@ def repetitive_roll(num_values=3):
   return roll_PxT
 
 
-def all_children(region, config, level):
-  """The patches of a level as regions, in order, and their grid."""
-  grid = make_grid(region.size, level.patch, level.scan)
-  flat_C = jnp.arange(len(region.row_N) * len(grid))
-  cond_Cx1 = jnp.zeros((len(flat_C), 1))
-  seen_NxQxW = region.canvas_NxQxW
-  return models.children_of(region, grid, seen_NxQxW, flat_C, cond_Cx1, config, level), grid
-
-
 def first_patches(roll_PxT, config):
   """The patches of the first level as regions, in order."""
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
-  return all_children(region, config, config.levels[0])[0]
+  return models.all_children(region, config, config.levels[0])[0]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +62,7 @@ def test_matches_are_what_followed_the_halos_most_like_a_patchs_own(patches):
   outside, roll_PxT = config.codec.outside, repetitive_roll()
   region = whole_roll(models.as_crop(roll_PxT[None], config.halo, config.codec), config)
   for level in config.levels[:-1]:
-    region, _ = all_children(region, config, level)
+    region, _ = models.all_children(region, config, level)
   every, (_, t) = patches[0][1], patches[-2]
   assert len(region.memory.echo_NxExQxW) == 24 // t
   far, lags = 6, set()
@@ -135,7 +124,7 @@ def test_trust_is_the_weighted_overlap_of_what_was_before(depth, codec):
   roll_PxT[2:, 8:14] = roll_PxT[2:, 18:] = 0  # There the lower rows alone can tell.
   region, corners = first_patches(roll_PxT, config), [(0, col) for col in range(0, 24, 2)]
   if depth == 2:
-    region, _ = all_children(region, config, config.levels[1])
+    region, _ = models.all_children(region, config, config.levels[1])
     corners = [(row, col + c) for _, col in corners for c in (0, 1) for row in (0, 2)]
 
   for (row, col), id_E in zip(corners, region.memory.trust_NxE, strict=True):
@@ -164,20 +153,21 @@ def test_notes_below_at_the_same_steps_are_counted_by_whether_they_came_again(pa
   # Of each region its corner, and the lowest row that is counted.
   places = [(0, col, 0) for col in range(0, 24, patches[0][1])]
   for level in config.levels[1:]:
-    region, grid = all_children(region, config, level)
+    region, grid = models.all_children(region, config, level)
     places = [
       (row + int(r) * grid.patch[0], col + int(c) * grid.patch[1], low if grid.cols == 1 else row)
       for row, col, low in places
       for r, c in zip(grid.row_L, grid.col_L, strict=True)
     ]
-    wanted_CxEx3 = [
+    wanted_CxEx4 = [
       [compared(roll_PxT[low:row], col, grid.patch[1], age, config.codec) for age in (5, 10)]
       for row, col, low in places
     ]
-    np.testing.assert_array_equal(region.memory.below_NxEx3, wanted_CxEx3)
-  assert region.memory.below_NxEx3.any(axis=0).all(axis=0).tolist() == [
+    np.testing.assert_array_equal(region.memory.below_NxEx4, wanted_CxEx4)
+  assert region.memory.below_NxEx4.any(axis=0).all(axis=0).tolist() == [
     True,
     codec == 'onset',
+    True,
     True,
   ]
 
@@ -189,29 +179,30 @@ def test_notes_of_the_bar_so_far_are_counted_by_whether_they_came_again(halo):
   roll_PxT = repetitive_roll(5)
   roll_PxT[1, 20:] = config.codec.unknown
   region = first_patches(roll_PxT, config)
-  assert not region.memory.so_far_NxEx3.any()
-  region, _ = all_children(region, config, config.levels[1])
-  wanted_TxEx3 = np.zeros((24, 2, 3), int)
+  assert not region.memory.so_far_NxEx4.any()
+  region, _ = models.all_children(region, config, config.levels[1])
+  wanted_TxEx4 = np.zeros((24, 2, 4), int)
   for col, (e, age) in itertools.product(range(24), enumerate((5, 10))):
     first = max(col // 4 * 4, col - halo)
-    wanted_TxEx3[col, e] = compared(roll_PxT, first, col - first, age, config.codec)
-  np.testing.assert_array_equal(region.memory.so_far_NxEx3, wanted_TxEx3)
-  assert (wanted_TxEx3.max(axis=0) > 1).all()
+    wanted_TxEx4[col, e] = compared(roll_PxT, first, col - first, age, config.codec)
+  np.testing.assert_array_equal(region.memory.so_far_NxEx4, wanted_TxEx4)
+  assert (wanted_TxEx4.max(axis=0) > 1).all()
   # The patches of a step know what the step knows.
-  region, _ = all_children(region, config, config.levels[2])
-  np.testing.assert_array_equal(region.memory.so_far_NxEx3, np.repeat(wanted_TxEx3, 2, axis=0))
+  region, _ = models.all_children(region, config, config.levels[2])
+  np.testing.assert_array_equal(region.memory.so_far_NxEx4, np.repeat(wanted_TxEx4, 2, axis=0))
 
 
 def compared(roll_RxT, col, num_steps, age, codec):
-  """Notes of these rows and steps equal to those so much earlier, similar, different."""
+  """Notes of these rows and steps equal to those so much earlier, similar, added, missed."""
   now_RxT, then_RxT = (
     np.pad(roll_RxT, ((0, 0), (10, 0)))[:, first : first + num_steps]
     for first in (10 + col, 10 + col - age)
   )
   is_now_RxT, is_then_RxT = (codec.is_note(x) for x in (now_RxT, then_RxT))
   is_both_RxT, is_same_RxT = is_now_RxT & is_then_RxT, now_RxT == then_RxT
-  is_other_RxT = (is_now_RxT != is_then_RxT) & (now_RxT != codec.unknown)
-  return [x.sum() for x in (is_both_RxT & is_same_RxT, is_both_RxT & ~is_same_RxT, is_other_RxT)]
+  is_missed_RxT = is_then_RxT & ~is_now_RxT & (now_RxT != codec.unknown)
+  each = is_both_RxT & is_same_RxT, is_both_RxT & ~is_same_RxT, is_now_RxT & ~is_then_RxT
+  return [x.sum() for x in (*each, is_missed_RxT)]
 
 
 def in_eighths(roll_PxT, row, col, pitches, steps, first_note):
