@@ -3,6 +3,8 @@
 See `fractaljax.model.returns`.
 """
 
+import itertools
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -10,14 +12,22 @@ from flax.linen.initializers import zeros
 
 from fractaljax.model import density, returns
 from fractaljax.model.bars import Bars
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.form import FormEmbed
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
 from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
 
+# How much two earlier bars have in common: a bin, or that it was not said.
+NUM_BETWEEN = returns.NUM_BINS + 1
+
 
 class Reprise(Bars):
-  """Logits of the return of each bar, (N, L, Z), by the forms of all and the returns before it."""
+  """Logits of the return of each bar, (N, L, Z), by the forms of all and the returns before it.
+
+  What two bars have in common limits what a third has with both. So there are tables of what an
+  echo's bar has in common with the one that is repeated, and with the bars of the other echoes.
+  """
 
   def setup(self):
     super().setup()
@@ -26,10 +36,13 @@ class Reprise(Bars):
     self.form = FormEmbed(config, width, nn.Embed.embedding_init)
     num_echoes, num_bins = len(config.echoes), returns.NUM_BINS
     # Of each echo: by what the bar repeats, see `kinds`, and by the densities there and here.
-    self.like = self.param('like', zeros, (num_echoes, len(EIGHTHS) + 2, num_bins))
+    self.like = self.param('like', zeros, (num_echoes, num_kinds(), num_bins))
     if config.densities:
       num = density.num_bins(config)
       self.density = self.param('density', zeros, (num_echoes, num, num, num_bins))
+    # Of two echoes: by what their bars have in common.
+    self.pairs = list(itertools.combinations(range(num_echoes), 2))
+    self.pair = self.param('pair', zeros, (len(self.pairs), NUM_BETWEEN, num_bins, num_bins))
     self.out = nn.Dense(returns.num_ids(config), dtype=jnp.float32, kernel_init=zeros)
 
   def said(self, region: Region):
@@ -40,28 +53,75 @@ class Reprise(Bars):
     return super().inputs(region) + self.form(region).astype(self.config.dtype)
 
   def logits(self, y_NxAxD, region: Region, bar_A):
-    """Of the bars `bar_A`; the returns in `region` are not read."""
-    bin_ZxE = returns.bins_of(np.arange(returns.num_ids(self.config)), self.config)
-    lag_E = np.array(returns.lags(self.config))
-    logits_NxAxZ = self.out(y_NxAxD)
-    for table_NxLxB, bin_Z in zip(self.tables(region), bin_ZxE.T, strict=True):
-      logits_NxAxZ += table_NxLxB[:, bar_A][..., bin_Z]
-    is_there_AxZ = ((bin_ZxE == 0) | (bar_A[:, None, None] >= lag_E)).all(axis=-1)
-    return jnp.where(is_there_AxZ, logits_NxAxZ, NEVER)
-
-  def tables(self, region: Region):
-    """Logits of the bins of each echo by the form alone, a list of (N, L, B)."""
-    bar_L, each = np.arange(region.repeat_NxL.shape[1]), []
+    """Of the bars `bar_A`; of the returns in `region` only what is before each is read."""
+    bin_ExZ = returns.bins_of(np.arange(returns.num_ids(self.config)), self.config).T
+    logits_NxAxZ, may_be_NxAxZ = self.out(y_NxAxD), True
     for e, lag in enumerate(returns.lags(self.config)):
-      logits_NxLxB = jnp.asarray(self.like)[e, kinds(region.repeat_NxL, lag)]
-      if self.config.densities:
-        then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
-        logits_NxLxB += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
-      each.append(logits_NxLxB)
-    return each
+      table_NxLxB = self.of_echo(region, e)
+      may_be_NxLxB = possible(region.repeat_NxL, lag, self.config)
+      logits_NxAxZ += table_NxLxB[:, bar_A][..., bin_ExZ[e]]
+      may_be_NxAxZ &= may_be_NxLxB[:, bar_A][..., bin_ExZ[e]]
+    for k, (e, f) in enumerate(self.pairs):
+      lag_NxL = jnp.full_like(region.return_NxL, returns.lags(self.config)[f])
+      table_NxLxBxB = jnp.asarray(self.pair)[k, between(region, e, lag_NxL, self.config)]
+      logits_NxAxZ += table_NxLxBxB[:, bar_A][..., bin_ExZ[e], bin_ExZ[f]]
+    return jnp.where(may_be_NxAxZ, logits_NxAxZ, NEVER)
+
+  def of_echo(self, region: Region, e: int):
+    """Logits of the bins of one echo, (N, L, B)."""
+    logits_NxLxB = jnp.asarray(self.like)[e, kinds(region, e, self.config)]
+    if self.config.densities:
+      lag, bar_L = returns.lags(self.config)[e], np.arange(region.repeat_NxL.shape[1])
+      then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
+      logits_NxLxB += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
+    return logits_NxLxB
 
 
-def kinds(repeat_x, lag: int):
-  """0 where nothing is repeated, 1 another bar than that so far before, then by the eighths."""
-  of_x = lag_of(repeat_x)
-  return jnp.where(of_x == lag, 2 + eighths_of(repeat_x) - EIGHTHS[0], jnp.minimum(of_x, 1))
+def num_kinds() -> int:
+  return 1 + len(EIGHTHS) * NUM_BETWEEN
+
+
+def kinds(region: Region, e: int, config: ModelConfig):
+  """0 where a bar repeats none; else how much of one, and what that has in common with an echo's.
+
+  Args:
+    region: whole rolls.
+    e: which echo.
+    config: of the model.
+  """
+  lag_NxL = lag_of(region.repeat_NxL)
+  more_NxL = (eighths_of(region.repeat_NxL) - EIGHTHS[0]) * NUM_BETWEEN
+  return jnp.where(lag_NxL > 0, 1 + more_NxL + between(region, e, lag_NxL, config), 0)
+
+
+def between(region: Region, e: int, lag_NxL, config: ModelConfig):
+  """What the bar of an echo and the bar so far before have in common, one of NUM_BETWEEN, (N, L).
+
+  It was said if the one is an echo of the other. No return but those of earlier bars is read.
+  """
+  lags, bar_L = returns.lags(config), np.arange(region.return_NxL.shape[1])
+  newer_NxL, apart_NxL = jnp.minimum(lag_NxL, lags[e]), jnp.abs(lag_NxL - lags[e])
+  then_NxL = bar_L - jnp.maximum(newer_NxL, 1)
+  bin_NxLxE = returns.bins_of(region.return_NxL, config)
+  bin_NxLxE = jnp.take_along_axis(bin_NxLxE, jnp.maximum(then_NxL, 0)[..., None], axis=1)
+  found_NxL = jnp.full_like(lag_NxL, NUM_BETWEEN - 1)
+  for g, lag in enumerate(lags):
+    is_said_NxL = (apart_NxL == lag) & (then_NxL >= lag)
+    found_NxL = jnp.where(is_said_NxL, bin_NxLxE[..., g], found_NxL)
+  return found_NxL
+
+
+def possible(repeat_NxL, lag: int, config: ModelConfig):
+  """Which bins of the return of the bar so far before the form leaves open, (N, L, B).
+
+  A bar that repeats that one has as much in common with it as was said. One that repeats none has
+  less than half in common with any that it could repeat. Nothing returns of what is not there.
+  """
+  least_B = np.array((0, *returns.EDGES))
+  is_this_NxL, is_none_NxL = lag_of(repeat_NxL) == lag, repeat_NxL == 0
+  this_NxL = density.bin_of(eighths_of(repeat_NxL), returns.EDGES)
+  may_be_NxLxB = ~is_this_NxL[..., None] | (this_NxL[..., None] == np.arange(returns.NUM_BINS))
+  if lag <= config.repeats:
+    may_be_NxLxB &= ~is_none_NxL[..., None] | (least_B < EIGHTHS[0])
+  is_there_Lx1 = np.arange(repeat_NxL.shape[1])[:, None] >= lag
+  return may_be_NxLxB & (is_there_Lx1 | (least_B == 0))
