@@ -13,10 +13,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model import due, repeat, returns
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.region import Region, known_bars, with_own_form
 from fractaljax.sampling.job import Job, Noise, make_noise
 
+# More than what can come again too much or too little.
+NOT_AS_SAID = 1 << 16
+NOT_YET = 1 << 30
 PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
 
 
@@ -28,8 +32,8 @@ class Walk(NamedTuple):
     cache: keys and values of these bars.
     bar_N: the present bar; how many there are where a roll is full.
     number_N: how often it was drawn.
-    best_NxQxW: the canvas with the draw that has most of what was said.
-    kept_N: how much, of PARTS; -1 before the first draw.
+    best_NxQxW: the canvas with the draw that is most as was said.
+    off_N: how far from that it is, see `how_far`; NOT_YET before the first draw.
   """
 
   canvas_NxQxW: jax.Array
@@ -37,14 +41,14 @@ class Walk(NamedTuple):
   bar_N: jax.Array
   number_N: jax.Array
   best_NxQxW: jax.Array
-  kept_N: jax.Array
+  off_N: jax.Array
 
 
 def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
   """Fills whole rolls bar by bar, a bar again where it is not as was said; gives the canvas.
 
-  After so many tries the first one that has most of what was said is kept. What a roll gets does
-  not depend on the others.
+  After so many tries the one is kept that comes nearest. What a roll gets does not depend on the
+  others.
 
   Args:
     job: the rolls, with what is said of them.
@@ -54,7 +58,6 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
     fill: fills one bar of each member, `fill(job, cache, bar_N, member_N)`, and gives canvas and
       cache.
   """
-  num_parts = sum(getattr(job.region, part) is not None for part in PARTS)
   is_known_NxL = known_bars(job.region, config)
   num, num_bars = is_known_NxL.shape
 
@@ -64,31 +67,57 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
     again = job._replace(noise=noise).with_canvas(walk.canvas_NxQxW)
     is_known_N = is_known_NxL[jnp.arange(num), bar_N]
     canvas, cache = fill(again, walk.cache, bar_N, ~is_full_N & ~is_known_N)
-    more_N = jnp.where(is_known_N, num_parts, num_kept(job.region, bar_N, canvas, config))
-    is_better_N, kept_N = more_N > walk.kept_N, jnp.maximum(walk.kept_N, more_N)
-    best = jnp.where(is_better_N[:, None, None], canvas, walk.best_NxQxW)
+    now_N = jnp.where(is_known_N, 0, how_far(job.region, bar_N, canvas, config))
+    is_nearer_N, off_N = now_N < walk.off_N, jnp.minimum(walk.off_N, now_N)
+    best = jnp.where(is_nearer_N[:, None, None], canvas, walk.best_NxQxW)
     number_N = walk.number_N + 1
-    is_over_N = ~is_full_N & ((kept_N == num_parts) | (number_N == tries))
+    is_over_N = ~is_full_N & ((off_N == 0) | (number_N == tries))
     return Walk(
       jnp.where(is_over_N[:, None, None], best, walk.canvas_NxQxW),
       cache,
       walk.bar_N + is_over_N,
       jnp.where(is_over_N, 0, number_N),
       best,
-      jnp.where(is_over_N, -1, kept_N),
+      jnp.where(is_over_N, NOT_YET, off_N),
     )
 
   canvas, none_N = job.region.canvas_NxQxW, jnp.zeros(num, jnp.int32)
-  walk = Walk(canvas, cache, none_N, none_N, canvas, none_N - 1)
+  walk = Walk(canvas, cache, none_N, none_N, canvas, none_N + NOT_YET)
   return jax.lax.while_loop(lambda walk: (walk.bar_N < num_bars).any(), body, walk).canvas_NxQxW
 
 
-def num_kept(region: Region, bar_N, canvas, config: ModelConfig):
-  """How much of what was said of a bar of each roll its notes have, of PARTS, (N,)."""
-  own = with_own_form(region, region.inner(canvas), config)
-  here = jnp.arange(canvas.shape[0]), bar_N
+def how_far(region: Region, bar_N, canvas, config: ModelConfig):
+  """How far the notes of a bar of each roll are from what was said of it, (N,); 0 if not at all.
+
+  First by how many of PARTS are not as was said, then by how much more or less comes again.
+  """
+  tokens, here = region.inner(canvas), (jnp.arange(canvas.shape[0]), bar_N)
+  own = with_own_form(region, tokens, config)
   pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
-  return sum((said_NxL == own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None)
+  num_not_N = sum(
+    (said_NxL != own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None
+  )
+  return NOT_AS_SAID * num_not_N + _strayed(region, tokens, here, config)
+
+
+def _strayed(region: Region, tokens_NxPxT, here, config: ModelConfig):
+  """How much more or less comes again than was said, in `repeat.PARTS` of the notes, (N,)."""
+  lags = returns.lags(config) if config.returns else ()
+  lag_Nx1 = repeat.lag_of(region.repeat_NxL[here])[:, None]
+  lag_NxS = jnp.concatenate([jnp.full_like(lag_Nx1, lag) for lag in lags] + [lag_Nx1], axis=1)
+  steps, most = config.levels[0].patch[1], max(config.repeats, *lags, 0)
+  both_NxS, either_NxS = (
+    jnp.take_along_axis(x_NxLxK[here], lag_NxS, axis=1)
+    for x_NxLxK in repeat.overlaps(tokens_NxPxT, steps, most, config.codec)
+  )
+  share_NxS = repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1)
+  return_N = region.return_NxL[here] if config.returns else None
+  least_NxS, end_NxS = (
+    repeat.PARTS // 8 * eighths_NxS
+    for eighths_NxS in due.said_eighths(region.repeat_NxL[here], return_N, config)
+  )
+  short_NxS, over_NxS = least_NxS - share_NxS, share_NxS - end_NxS + 1
+  return (jnp.maximum(short_NxS, 0) + jnp.maximum(over_NxS, 0)).sum(axis=1)
 
 
 def _noise(noise: Noise, bar_N, number_N, config: ModelConfig) -> Noise:

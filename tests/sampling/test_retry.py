@@ -13,7 +13,7 @@ from fractaljax.model.region import whole_roll
 from fractaljax.sampling.decision import Decoder
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.sampling.retry import num_kept
+from fractaljax.sampling.retry import NOT_AS_SAID, how_far
 from fractaljax.sampling.sampler import sample
 from fractaljax.sampling.whole import decide_whole
 
@@ -21,24 +21,24 @@ draw = jax.jit(sample, static_argnums=(0, 1))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def kept(config, params, crop, noise, tokens_NxPxT):
-  """How much of what is said of their bars samples have, (N, L)."""
+def off(config, params, crop, noise, tokens_NxPxT):
+  """How far the bars of samples are from what is said of them, (N, L)."""
   decoder = Decoder(Fractal(config), params, make_knobs(config), Plan())
   region = decide_whole(decoder, crop, noise)[0].region
   canvas = whole_roll(crop._replace(tokens_PxT=tokens_NxPxT), config).canvas_NxQxW
   num_bars = region.repeat_NxL.shape[1]
   bars = [jnp.full(len(canvas), bar) for bar in range(num_bars)]
-  return jnp.stack([num_kept(region, bar_N, canvas, config) for bar_N in bars], axis=1)
+  return jnp.stack([how_far(region, bar_N, canvas, config) for bar_N in bars], axis=1)
 
 
 def samples(config, params, tokens_NxPxT, tries):
-  """Samples, and how much of what is said of their bars they have."""
+  """Samples, and how far their bars are from what is said of them."""
   crop = models.as_crop(tokens_NxPxT, config.halo, config.codec)
   num, num_steps = crop.valid_T.shape
   noise = make_noise(config, jax.random.split(jax.random.key(0), num), num_steps)
   plan = Plan(chunk=64, tries=tries)
   drawn_NxPxT = np.asarray(draw(Fractal(config), plan, params, crop, noise, make_knobs(config)))
-  return drawn_NxPxT, np.asarray(kept(config, params, crop, noise, drawn_NxPxT))
+  return drawn_NxPxT, np.asarray(off(config, params, crop, noise, drawn_NxPxT))
 
 
 def unknown(config, num, num_steps):
@@ -50,7 +50,7 @@ def test_bars_are_drawn_by_what_is_left():
   params, num = models.random_params(config, scale=0.2), 8_000
   # Of bars this small only few repeats can be.
   params['params']['form']['out']['bias'][0] += 2
-  drawn_NxPxT, kept_NxL = samples(config, params, unknown(config, num, 3), tries=60)
+  drawn_NxPxT, off_NxL = samples(config, params, unknown(config, num, 3), tries=60)
   rolls_RxPxT, form_ZxL, prob_RxZ = models.joint_probability(config, params, 3)
   crop = models.as_crop(rolls_RxPxT, config.halo, config.codec)
   own_RxL = np.asarray(form_of(whole_roll(crop, config), config))
@@ -64,7 +64,7 @@ def test_bars_are_drawn_by_what_is_left():
       is_as_said_R = is_same_R & (own_RxL[:, bar] == own_L[bar])
       prob_R[r] *= with_form_R[is_next_R].sum() / with_form_R[is_as_said_R].sum()
   # Some forms cannot be: no notes have them after what came before.
-  is_kept_N = (kept_NxL == 2).all(axis=1)
+  is_kept_N = (off_NxL == 0).all(axis=1)
   np.testing.assert_allclose(is_kept_N.mean(), prob_R.sum(), atol=0.02)
   assert 0.1 < prob_R.sum() < 1
   prob_R /= prob_R.sum()
@@ -77,29 +77,48 @@ SMALL = models.tiny(
   ((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=(61,), echoes=(4,), returns=True,
   chords=True,
 )  # fmt: skip
-PARTS = 5
 
 
-def test_more_tries_keep_more_and_what_is_kept_is_not_drawn_again():
+def test_more_tries_come_nearer_and_what_is_as_was_said_is_not_drawn_again():
   params = models.random_params(SMALL, scale=0.2)
-  (first, kept_4), (last, kept_9) = (
+  (first, off_4), (last, off_9) = (
     samples(SMALL, params, unknown(SMALL, 256, 8), tries) for tries in (4, 9)
   )
   # Later bars follow other ones.
-  assert np.all(kept_4[:, 0] <= kept_9[:, 0])
-  assert kept_4.mean() < kept_9.mean()
-  is_same_N = kept_4[:, 0] == kept_9[:, 0]
-  assert not np.all(is_same_N) and np.any(kept_4[:, 0] == PARTS)
+  assert np.all(off_4[:, 0] >= off_9[:, 0])
+  assert off_4.mean() > off_9.mean()
+  is_same_N = off_4[:, 0] == off_9[:, 0]
+  assert not np.all(is_same_N) and np.any(off_4[:, 0] == 0)
   np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
+
+
+def test_how_far_is_by_what_is_not_as_was_said_and_then_by_how_much_comes_again():
+  config = models.tiny(((4, 2), (4, 1), (1, 1)), None, 4, repeats=2, echoes=(4,), returns=True)
+  # The first of three bars has four notes. The last one has some of these, and others.
+  rolls_NxPxT, wanted_N = np.zeros((5, 4, 6), np.int32), []
+  rolls_NxPxT[:, :2, :2] = 1
+  for roll_PxT, again, others in zip(rolls_NxPxT, (2, 1, 0, 3, 4), (2, 0, 2, 0, 0), strict=True):
+    roll_PxT[:2, 4:] = np.arange(4).reshape(2, 2) < again
+    roll_PxT[2, 4 : 4 + others] = 1
+    share = 4096 * again // (4 + others)
+    # It is said to repeat none, and to have a quarter to a half in common with the first.
+    is_repeat, is_else = share >= 2048, not 1024 <= share < 2048
+    wanted_N.append((is_repeat + is_else) * NOT_AS_SAID + max(1024 - share, share - 2047, 0))
+  region = whole_roll(models.as_crop(rolls_NxPxT, config.halo, config.codec), config)
+  said_NxL = jnp.array([[0, 0, 2]] * 5)
+  region = region.replace(repeat_NxL=jnp.zeros((5, 3), int), return_NxL=said_NxL)
+  off_N = np.asarray(how_far(region, jnp.full(5, 2), region.canvas_NxQxW, config))
+  assert off_N.tolist() == wanted_N
+  assert wanted_N[0] == wanted_N[1] == 0 < wanted_N[2] < wanted_N[3] < wanted_N[4]
 
 
 def test_the_first_try_is_the_sample_without_any_more():
   config = models.tiny(((2, 1), (1, 1)), repeats=1, densities=(1,))
   params = models.random_params(config, scale=0.2)
-  (plain, kept_NxL), (again, _) = (
+  (plain, off_NxL), (again, _) = (
     samples(config, params, unknown(config, 256, 4), tries) for tries in (1, 3)
   )
-  num_kept_N = np.cumprod(kept_NxL == 2, axis=1).sum(axis=1)
+  num_kept_N = np.cumprod(off_NxL == 0, axis=1).sum(axis=1)
   assert set(num_kept_N) >= {0, 1, 2}
   for plain_PxT, again_PxT, num in zip(plain, again, num_kept_N, strict=True):
     np.testing.assert_array_equal(again_PxT[:, :num], plain_PxT[:, :num])
@@ -136,7 +155,7 @@ def test_what_a_roll_gets_does_not_depend_on_the_others():
 def test_what_is_known_is_kept():
   params, tokens_NxPxT = models.random_params(SMALL, scale=0.2), unknown(SMALL, 64, 8)
   tokens_NxPxT[:, :, :3] = np.random.default_rng(0).integers(0, 2, (64, 2, 3))
-  drawn_NxPxT, kept_NxL = samples(SMALL, params, tokens_NxPxT, tries=4)
+  drawn_NxPxT, off_NxL = samples(SMALL, params, tokens_NxPxT, tries=4)
   np.testing.assert_array_equal(drawn_NxPxT[:, :, :3], tokens_NxPxT[:, :, :3])
-  assert np.all(kept_NxL[:, 0] == PARTS)
+  assert np.all(off_NxL[:, 0] == 0)
   assert set(np.unique(drawn_NxPxT)) == {0, 1}
