@@ -19,6 +19,8 @@ def draw_each(trained: Trained, crops: Sequence[Crop], batch_size: int) -> np.nd
   each, rolls = placement.at_least(min(batch_size, len(crops))), []
   for batch in tqdm(pipeline.batched(crops, each), desc='sampling', unit='batch'):
     number_B = placement.spread(each * len(rolls) + np.arange(each))
-    tokens_BxPxT = program(trained.params, placement.spread(batch), number_B, knobs, np.uint32(0))
+    tokens_BxPxT, _ = program(
+      trained.params, placement.spread(batch), number_B, knobs, np.uint32(0)
+    )
     rolls.append(placement.gather(tokens_BxPxT))
   return np.concatenate(rolls)[: len(crops)]

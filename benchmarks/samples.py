@@ -3,7 +3,8 @@
 The samples are drawn at temperature 1 with nothing known; the songs are cut into excerpts of the
 same length, from anywhere. `ceiling` is what excerpts of training songs reach in the place of the
 samples. Samples are beginnings, and a second table has them beside those of the songs. Notes a
-second count samples at 120 quarters a minute, as `sample` writes them. `by_quarter` has the means
+second count samples at the tempo that they are said to have, or at 120 quarters a minute, as
+`sample` writes them. `by_quarter` has the means
 in each quarter of [samples, songs, beginnings of the training songs]: whether samples drift.
 
 python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
@@ -23,7 +24,7 @@ from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.metrics import FIGURES, mean, values_of
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import draw
+from fractaljax.sampling.draw import draw, songs_of
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import load
 
@@ -58,7 +59,7 @@ def main(_):
     trained.model, trained.params, Plan(tries=_TRIES.value), make_knobs(config),
     known.nothing(config, _STEPS.value), _NUM.value, _BATCH_SIZE.value, _SEED.value, placement,
   )  # fmt: skip
-  samples = [Song(config.codec.decode(x), _STEPS.value) for x in drawn.tokens_BxPxT]
+  samples = songs_of(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
   comparison, first = (
     compare(samples, reference.songs, reference.train, _STEPS.value, cut)
     for cut in (excerpts, beginnings)

@@ -41,7 +41,7 @@ def get_config() -> ConfigDict:
   config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
   config.model.returns = config.model.chords = True
   config.model.attributes = (
-    'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
+    'tempo', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
   )  # fmt: skip
   config.optimizer.learning_rate = 2e-3
   config.optimizer.b2 = 0.99  # an update is of one crop, and rare values are many updates apart

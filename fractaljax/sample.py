@@ -59,7 +59,13 @@ _TRIES = flags.DEFINE_integer(
   'tries', 6, 'times a bar is drawn, at most, until its notes are as was said of it', lower_bound=1
 )
 _METRE = flags.DEFINE_string('metre', '4/4', 'time signature, without a prompt')
-_TEMPO_BPM = flags.DEFINE_float('tempo_bpm', 120.0, 'quarters a minute, without a prompt', 10, 400)
+_TEMPO_BPM = flags.DEFINE_float(
+  'tempo_bpm',
+  None,
+  'quarters a minute, without a prompt; else what the model says, or 120',
+  10,
+  400,
+)
 _VELOCITY_THRESHOLD = flags.DEFINE_integer(
   'velocity_threshold', 0, 'leave out the notes that are quieter', 0, 127
 )
@@ -72,7 +78,7 @@ def main(_):
 
   from fractaljax.exporting.opening import load
   from fractaljax.mesh import data_parallel
-  from fractaljax.sampling.draw import draw
+  from fractaljax.sampling.draw import draw, songs_of
   from fractaljax.sampling.options import Plan, make_knobs
 
   if _PROMPT.value and _INPAINT.value:
@@ -124,8 +130,13 @@ def main(_):
     placement,
   )
   songs = [
-    dataclasses.replace(song, notes_Nx4=config.codec.decode(x), num_steps=x.shape[1])
-    for x in drawn.tokens_BxPxT
+    dataclasses.replace(
+      song,
+      notes_Nx4=found.notes_Nx4,
+      num_steps=found.num_steps,
+      tempo_bpm=song.tempo_bpm if _has_tempo() else found.tempo_bpm,
+    )
+    for found in songs_of(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
   ]
   songs = [_playable(transposed(song, -shift)) for song in songs]
   if distributed.is_first():
@@ -164,7 +175,13 @@ def _song() -> Song:
   # What MIDI can hold: few beats, and a unit that is a power of two.
   if not 0 < beats < 256 or unit.bit_count() != 1 or beats * 16 % unit:
     raise UserError(f'--metre={_METRE.value}: give BEATS/UNIT with a bar of whole 16ths, as 3/4')
-  return Song(np.zeros((0, 4), np.int32), _STEPS.value, metre, _TEMPO_BPM.value)
+  song = Song(np.zeros((0, 4), np.int32), _STEPS.value, metre)
+  return dataclasses.replace(song, tempo_bpm=_TEMPO_BPM.value) if _has_tempo() else song
+
+
+def _has_tempo() -> bool:
+  """Whether the tempo is given, by the flag or a song."""
+  return bool(_TEMPO_BPM.value or _PROMPT.value or _INPAINT.value)
 
 
 def _known(config: ModelConfig, song: Song, in_c: bool) -> Crop:
@@ -188,9 +205,9 @@ def _known(config: ModelConfig, song: Song, in_c: bool) -> Crop:
   if _ATTRIBUTES.value:
     ids_A = parse(_ATTRIBUTES.value, config.attributes)
     crop = crop._replace(attributes_A=np.where(ids_A > 0, ids_A, crop.attributes_A))
-  # The tempo that is heard is the one that is written.
+  # The tempo that is heard is the one that is written; the model says it where none is given.
   is_tempo_A = np.array(config.attributes) == 'tempo'
-  own_A = attribute_ids(song, config.attributes)
+  own_A = attribute_ids(song, config.attributes) * _has_tempo()
   return crop._replace(attributes_A=np.where(is_tempo_A, own_A, crop.attributes_A))
 
 

@@ -31,6 +31,12 @@ class Attribute(NamedTuple):
     """1 + its bin, or 0."""
     return 0 if value is None else 1 + int(np.digitize(value, self.edges))
 
+  def middle(self, id_: int) -> float:
+    """The middle of a bin by its id; the first and the last are as wide as those beside them."""
+    first, *_, last = self.edges
+    edges = 2 * first - self.edges[1], *self.edges, 2 * last - self.edges[-2]
+    return (edges[id_ - 1] + edges[id_]) / 2
+
 
 def num_ids(name: str) -> int:
   """Ids of an attribute, with 0 = not given.
@@ -52,6 +58,12 @@ def attribute_ids(song: Song, names: tuple[str, ...]) -> np.ndarray:
   """
   each = [_attribute(name) for name in names]
   return np.array([attribute.id(attribute.measure(song)) for attribute in each], np.int32)
+
+
+def tempo_of(ids_A: np.ndarray, names: tuple[str, ...]) -> float | None:
+  """Quarters a minute, in the middle of the bin that the ids tell; None if they tell none."""
+  id_ = int(ids_A[names.index('tempo')]) if 'tempo' in names else 0
+  return ATTRIBUTES['tempo'].middle(id_) if id_ else None
 
 
 def parse(text: str, names: tuple[str, ...]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Drawing any number of samples, a batch at a time, with one compiled program."""
 
+import dataclasses
 import functools
 import time
 from typing import NamedTuple
@@ -10,11 +11,16 @@ from tqdm import tqdm
 
 from fractaljax.distributed import is_first
 from fractaljax.mesh import AXES, Placement
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
+from fractaljax.music.attributes import tempo_of
 from fractaljax.music.crop import Crop
+from fractaljax.music.notes import Song
+from fractaljax.sampling.decision import Decoder
 from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Knobs, Plan
 from fractaljax.sampling.sampler import sample
+from fractaljax.sampling.whole import decide_attributes
 
 
 class Drawn(NamedTuple):
@@ -22,11 +28,13 @@ class Drawn(NamedTuple):
 
   Attributes:
     tokens_BxPxT: the rolls.
+    attributes_BxA: ids of what they are said to be like, what was given and what was drawn.
     compile_seconds: to trace and compile the sampler.
     seconds: to draw all samples.
   """
 
   tokens_BxPxT: np.ndarray
+  attributes_BxA: np.ndarray
   compile_seconds: float
   seconds: float
 
@@ -59,17 +67,28 @@ def draw(
   program, seed = make_drawing(model, plan, placement), np.uint32(seed % 2**32)
   program = program.lower(params, crop_B, numbers[0], knobs, seed).compile()
   compiled = time.perf_counter()
-  rolls = [
+  batches = [
     placement.gather(program(params, crop_B, number_B, knobs, seed))
     for number_B in tqdm(numbers, unit='batch', desc='sampling', disable=not is_first())
   ]
   seconds = time.perf_counter() - compiled
-  return Drawn(np.concatenate(rolls)[:num], compiled - began, seconds)
+  tokens, attributes = (np.concatenate(each)[:num] for each in zip(*batches, strict=True))
+  return Drawn(tokens, attributes, compiled - began, seconds)
+
+
+def songs_of(tokens_BxPxT, attributes_BxA, config: ModelConfig) -> list[Song]:
+  """Samples as songs in 4/4, at the tempo that they are said to have, or else that of any song."""
+  songs = []
+  for tokens_PxT, ids_A in zip(tokens_BxPxT, attributes_BxA, strict=True):
+    song = Song(config.codec.decode(tokens_PxT), tokens_PxT.shape[1])
+    tempo_bpm = tempo_of(ids_A, config.attributes)
+    songs.append(song if tempo_bpm is None else dataclasses.replace(song, tempo_bpm=tempo_bpm))
+  return songs
 
 
 @functools.cache
 def make_drawing(model: Fractal, plan: Plan, placement: Placement):
-  """The jitted sampler: (params, crop of B, numbers (B,), knobs, seed) to tokens_BxPxT.
+  """The jitted sampler: (params, crop of B, numbers (B,), knobs, seed) to the first two of `Drawn`.
 
   B is a multiple of the devices. Each draws its share and waits for no other: how long a sample
   takes depends on its notes.
@@ -77,7 +96,11 @@ def make_drawing(model: Fractal, plan: Plan, placement: Placement):
 
   def share(params, crop: Crop, number_B, knobs: Knobs, seed):
     noise = numbered_noise(model.config, seed, number_B, crop.tokens_PxT.shape[-1])
-    return sample(model, plan, params, crop, noise, knobs)
+    attributes_BxA = crop.attributes_A
+    if model.config.attributes:
+      decoder = Decoder(model, params, knobs, plan)
+      attributes_BxA, _ = decide_attributes(decoder, attributes_BxA, noise, draw=True)
+    return sample(model, plan, params, crop, noise, knobs), attributes_BxA
 
   split = jax.P(AXES)
   specs = (jax.P(), split, split, jax.P(), jax.P())

@@ -15,7 +15,7 @@ from fractaljax.music.excerpt import excerpts, spread
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import make_drawing
+from fractaljax.sampling.draw import make_drawing, songs_of
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.calibration import reliability
 from fractaljax.training.interrupt import Interrupt
@@ -47,7 +47,7 @@ class Evaluation:
     all_batches = [batch for batches in self._batches.values() for batch in batches]
     self._capacities = needed_capacities(model.config, all_batches, placement.num_devices)
     self._as_many = {
-      f'songs_{split}': [of[i].notes_Nx4 for i in range(min(len(of), config.eval_samples))]
+      f'songs_{split}': [of[i] for i in range(min(len(of), config.eval_samples))]
       for split, of in songs.items()
     }
     self._songs = {
@@ -95,11 +95,10 @@ class Evaluation:
     )
     return metrics
 
-  def _show(self, step: int, name: str, notes_Nx4: np.ndarray) -> None:
-    num_steps = self._config.data.crop_steps
-    self._logs.roll(step, name, notes_Nx4, num_steps)
+  def _show(self, step: int, name: str, song: Song) -> None:
+    self._logs.roll(step, name, song.notes_Nx4, song.num_steps)
     if self._config.eval_sound:
-      self._logs.sound(step, f'{name}_sound', notes_Nx4, num_steps)
+      self._logs.sound(step, f'{name}_sound', song)
 
   def likelihoods(self, params, interrupt: Interrupt) -> dict[str, Likelihood]:
     """The likelihood of the crops of each split."""
@@ -115,8 +114,8 @@ class Evaluation:
       for split, batches in self._batches.items()
     }
 
-  def samples(self, params, interrupt: Interrupt) -> dict[float, list[np.ndarray]]:
-    """Sampled songs, arrays of notes, at each temperature of the config."""
+  def samples(self, params, interrupt: Interrupt) -> dict[float, list[Song]]:
+    """Sampled songs at each temperature of the config."""
     config, model, placement = self._config, self._model, self._placement
     # Every device draws as many, whether they are needed or not.
     num = placement.at_least(config.eval_samples)
@@ -127,27 +126,25 @@ class Evaluation:
     for temperature in config.eval_temperatures:
       interrupt.check()
       knobs = make_knobs(model.config, temperature)
-      tokens = drawing(params, crop, numbers, knobs, np.uint32(config.seed % 2**32))
-      tokens_BxPxT = placement.gather(tokens)[: config.eval_samples]
-      songs[temperature] = [model.config.codec.decode(tokens_PxT) for tokens_PxT in tokens_BxPxT]
+      drawn = drawing(params, crop, numbers, knobs, np.uint32(config.seed % 2**32))
+      songs[temperature] = songs_of(*placement.gather(drawn), model.config)[: config.eval_samples]
     return songs
 
-  def sample_statistics(self, songs: dict[float, list[np.ndarray]]) -> dict[str, float]:
+  def sample_statistics(self, samples: dict[float, list[Song]]) -> dict[str, float]:
     """Figures of samples at each temperature, and the same of the songs beside them."""
     metrics = dict(self._songs)
-    for temperature, notes in songs.items():
-      samples = [Song(notes_Nx4, self._config.data.crop_steps) for notes_Nx4 in notes]
-      for name, value in statistics(samples).items():
+    for temperature, songs in samples.items():
+      for name, value in statistics(songs).items():
         metrics[f'samples_t{temperature:g}/{name}'] = value
     return metrics
 
-  def coverage(self, samples: dict[float, list[np.ndarray]]) -> dict[str, float]:
+  def coverage(self, samples: dict[float, list[Song]]) -> dict[str, float]:
     """`token_coverage` of samples at each temperature, and of as many songs beside them."""
-    sets = self._as_many | {f'samples_t{t:g}': notes for t, notes in samples.items()}
+    sets = self._as_many | {f'samples_t{t:g}': songs for t, songs in samples.items()}
     num_steps, codec = self._config.data.crop_steps, self._model.config.codec
     return {
-      f'{name}/token_coverage': token_coverage(notes, num_steps, codec)
-      for name, notes in sets.items()
+      f'{name}/token_coverage': token_coverage([song.notes_Nx4 for song in songs], num_steps, codec)
+      for name, songs in sets.items()
     }
 
 

@@ -86,11 +86,11 @@ class Logs:
     with self._picture(step, name) as file:
       file.write(encoded)
 
-  def sound(self, step: int, name: str, notes_Nx4: np.ndarray, num_steps: int) -> None:
-    """Lets TensorBoard play notes, at the tempo that songs have by default."""
+  def sound(self, step: int, name: str, song: Song) -> None:
+    """Lets TensorBoard play a song."""
     if not self._writes:
       return
-    wave_S = synthesise(Song(notes_Nx4, num_steps))
+    wave_S = synthesise(song)
     audio = Summary.Audio(
       sample_rate=SAMPLE_RATE, num_channels=1, length_frames=len(wave_S),
       encoded_audio_string=as_wav(wave_S), content_type='audio/wav',

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fractaljax.errors import UserError
-from fractaljax.music.attributes import attribute_ids, num_ids, parse
+from fractaljax.music.attributes import ATTRIBUTES, attribute_ids, num_ids, parse, tempo_of
 from fractaljax.music.keys import best_key, in_key_share
 from fractaljax.music.notes import Song
 
@@ -49,6 +49,19 @@ def test_ids_are_in_range_and_follow_the_song():
   assert slow_A[1] > fast_A[1] == 1
   assert slow_A[2] == 1 and slow_A.dtype == np.int32
   np.testing.assert_array_equal(attribute_ids(slow, ('key', 'tempo')), slow_A[[2, 0]])
+
+
+@pytest.mark.parametrize('name', ATTRIBUTES)
+def test_the_middle_of_a_bin_is_in_it(name):
+  attribute = ATTRIBUTES[name]
+  for id_ in range(1, num_ids(name)):
+    assert attribute.id(attribute.middle(id_)) == id_
+
+
+def test_a_tempo_is_the_middle_of_what_is_told():
+  assert tempo_of(np.array([3, 4]), ('key', 'tempo')) == 85
+  assert tempo_of(np.array([3, 0]), ('key', 'tempo')) is None
+  assert tempo_of(np.array([3]), ('key',)) is None
 
 
 def test_a_song_without_notes_has_no_key():

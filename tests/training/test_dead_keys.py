@@ -15,6 +15,7 @@ from fractaljax.model.detail import Detail
 from fractaljax.model.fractal import Fractal
 from fractaljax.music import corpus
 from fractaljax.music.crop import stack
+from fractaljax.music.notes import Song
 from fractaljax.sampling import known
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
@@ -153,7 +154,7 @@ def test_a_key_changes_what_is_computed(key):
 def left_behind(config, workdir, monkeypatch) -> tuple:
   """What a run writes, without the numbers; the programs are not run but replaced."""
   rows, sampled = [], []
-  nothing = np.zeros((0, 4), np.int32)
+  nothing = Song(np.zeros((0, 4), np.int32), 32)
   monkeypatch.setattr(loop.Logs, 'write', lambda self, step, metrics: rows.append((step, *metrics)))
 
   def samples(self, params, interrupt):
