@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fractaljax.model import due
+from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import gather, is_sounding, occupied_logit
 from fractaljax.model.region import Region
@@ -107,6 +109,8 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
   """Gates, at the last level also values, and the log probability of both (N,)."""
   is_last = index == len(decoder.model.config.levels) - 1
   logits = choice.temper(logits, decoder.knobs.temperature_L[index])
+  if job.lean_NxS is not None and index:
+    logits += lean(job, spot, decoder.model.config, is_last)
   if is_last and decoder.plan.nucleus:
     logits = choice.nucleus(logits, decoder.knobs.top_p)
   logit_NxA = occupied_logit(logits) if is_last else logits + decoder.knobs.gate_bias
@@ -126,6 +130,17 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
     return gates, choice.choose_value(logits, gates, uniform_NxA), logp_N
   token_NxA = target_NxAxpxt[..., 0, 0]
   return gates, token_NxA, logp_N + choice.value_logp(logits, gates, token_NxA).sum(axis=1)
+
+
+def lean(job: Job, spot: Spot | OwnSpot, config: ModelConfig, is_last: bool):
+  """What is added to logits for the notes that echoes have there: of gates (N, A), of values."""
+  there_NxSxPxT = job.region.there_NxExPxT[:, due.said_echoes(config)]
+  read = jax.vmap(spot.read, in_axes=1, out_axes=1)
+  has_note_NxSxA = read(config.codec.is_note(there_NxSxPxT)).any(axis=(3, 4))
+  lean_NxA = (job.lean_NxS[..., None] * has_note_NxSxA).sum(axis=1)
+  if not is_last:
+    return lean_NxA
+  return lean_NxA[..., None] * config.codec.is_note(jnp.arange(config.codec.num_values))
 
 
 def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):

@@ -43,12 +43,15 @@ class Job(NamedTuple):
     noise: see `Noise`.
     scale_N: guidance scale.
     target_NxPxT: tokens to score instead of drawing, or None.
+    lean_NxS: added to the log odds of the notes of the echoes of `due.said_echoes`; None for the
+      model as it is, see `fractaljax.sampling.retry`.
   """
 
   region: Region
   noise: Noise
   scale_N: jax.Array
   target_NxPxT: jax.Array | None
+  lean_NxS: jax.Array | None = None
 
   def with_canvas(self, canvas_NxQxW) -> 'Job':
     return self._replace(region=self.region.replace(canvas_NxQxW=canvas_NxQxW))
@@ -102,4 +105,5 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
     Noise(noise(job.noise.choice), noise(job.noise.order), None, None, None, None),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
+    None if job.lean_NxS is None else job.lean_NxS[n_C],
   )

@@ -4,6 +4,11 @@ The form, the returns and the chord of a bar follow from its notes, and so of wh
 first only notes that have it can come: all others are probability that it wastes. Drawing again
 until a bar is as was said is drawing by what is left, renormalised (rejection sampling).
 
+Some bars a model all but never writes as it said. So in the second half of the tries the notes of
+the echoes become more or less probable, by what the try before had too little or too much of what
+was said to come again. To weight bars by exp(lean x notes that come again) would leave those in
+which equally many do in their proportions; to lean from decision to decision is nearly that.
+
 Each roll goes on to its next bar by itself: in a batch of rolls that waited for one another, every
 bar would be drawn as often as the most stubborn of them asks for.
 """
@@ -21,6 +26,8 @@ from fractaljax.sampling.job import Job, Noise, make_noise
 # More than what can come again too much or too little.
 NOT_AS_SAID = 1 << 16
 NOT_YET = 1 << 30
+# Between two tries: of the log odds that are missing, which are of few notes, a half, but no more.
+LEAN, MOST_LEAN = 0.5, 1.0
 PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
 
 
@@ -34,6 +41,7 @@ class Walk(NamedTuple):
     number_N: how often it was drawn.
     best_NxQxW: the canvas with the draw that is most as was said.
     off_N: how far from that it is, see `how_far`; NOT_YET before the first draw.
+    lean_NxS: of the next draw, see `Job`.
   """
 
   canvas_NxQxW: jax.Array
@@ -42,6 +50,7 @@ class Walk(NamedTuple):
   number_N: jax.Array
   best_NxQxW: jax.Array
   off_N: jax.Array
+  lean_NxS: jax.Array
 
 
 def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
@@ -64,7 +73,7 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
   def body(walk: Walk) -> Walk:
     is_full_N, bar_N = walk.bar_N == num_bars, jnp.minimum(walk.bar_N, num_bars - 1)
     noise = _noise(job.noise, bar_N, walk.number_N, config)
-    again = job._replace(noise=noise).with_canvas(walk.canvas_NxQxW)
+    again = job._replace(noise=noise, lean_NxS=walk.lean_NxS).with_canvas(walk.canvas_NxQxW)
     is_known_N = is_known_NxL[jnp.arange(num), bar_N]
     canvas, cache = fill(again, walk.cache, bar_N, ~is_full_N & ~is_known_N)
     now_N = jnp.where(is_known_N, 0, how_far(job.region, bar_N, canvas, config))
@@ -72,6 +81,8 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
     best = jnp.where(is_nearer_N[:, None, None], canvas, walk.best_NxQxW)
     number_N = walk.number_N + 1
     is_over_N = ~is_full_N & ((off_N == 0) | (number_N == tries))
+    is_plain_N = 2 * number_N < tries
+    lean_NxS = walk.lean_NxS + leaning(job.region, bar_N, canvas, config)
     return Walk(
       jnp.where(is_over_N[:, None, None], best, walk.canvas_NxQxW),
       cache,
@@ -79,10 +90,12 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
       jnp.where(is_over_N, 0, number_N),
       best,
       jnp.where(is_over_N, NOT_YET, off_N),
+      jnp.where((is_over_N | is_plain_N)[:, None], 0.0, lean_NxS),
     )
 
   canvas, none_N = job.region.canvas_NxQxW, jnp.zeros(num, jnp.int32)
-  walk = Walk(canvas, cache, none_N, none_N, canvas, none_N + NOT_YET)
+  lean_NxS = jnp.zeros((num, len(range(config.num_aged)[due.said_echoes(config)])))
+  walk = Walk(canvas, cache, none_N, none_N, canvas, none_N + NOT_YET, lean_NxS)
   return jax.lax.while_loop(lambda walk: (walk.bar_N < num_bars).any(), body, walk).canvas_NxQxW
 
 
@@ -91,33 +104,48 @@ def how_far(region: Region, bar_N, canvas, config: ModelConfig):
 
   First by how many of PARTS are not as was said, then by how much more or less comes again.
   """
-  tokens, here = region.inner(canvas), (jnp.arange(canvas.shape[0]), bar_N)
-  own = with_own_form(region, tokens, config)
+  own = with_own_form(region, region.inner(canvas), config)
   pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
-  num_not_N = sum(
-    (said_NxL != own_NxL)[here] for said_NxL, own_NxL in pairs if said_NxL is not None
-  )
-  return NOT_AS_SAID * num_not_N + _strayed(region, tokens, here, config)
+  is_not_each = [said_NxL != own_NxL for said_NxL, own_NxL in pairs if said_NxL is not None]
+  num_not_N = sum(is_not_each)[jnp.arange(len(canvas)), bar_N]
+  least_NxS, share_NxS, end_NxS = coming_again(region, bar_N, canvas, config)
+  short_NxS, over_NxS = least_NxS - share_NxS, share_NxS - end_NxS + 1
+  off_NxS = jnp.maximum(short_NxS, 0) + jnp.maximum(over_NxS, 0)
+  return NOT_AS_SAID * num_not_N + off_NxS.sum(axis=1)
 
 
-def _strayed(region: Region, tokens_NxPxT, here, config: ModelConfig):
-  """How much more or less comes again than was said, in `repeat.PARTS` of the notes, (N,)."""
-  lags = returns.lags(config) if config.returns else ()
+def leaning(region: Region, bar_N, canvas, config: ModelConfig):
+  """Log odds to add for the notes of each of `due.said_echoes`, by what came of them, (N, S).
+
+  0 where as much came again as was said.
+  """
+  least_NxS, share_NxS, end_NxS = coming_again(region, bar_N, canvas, config)
+  is_as_said_NxS = (least_NxS <= share_NxS) & (share_NxS < end_NxS)
+  said_NxS, came_NxS = (least_NxS + end_NxS) / 2, share_NxS
+  said_NxS, came_NxS = (jnp.clip(x / repeat.PARTS, 0.02, 0.98) for x in (said_NxS, came_NxS))
+  lean_NxS = LEAN * (jax.scipy.special.logit(said_NxS) - jax.scipy.special.logit(came_NxS))
+  return jnp.where(is_as_said_NxS, 0.0, jnp.clip(lean_NxS, -MOST_LEAN, MOST_LEAN))
+
+
+def coming_again(region: Region, bar_N, canvas, config: ModelConfig):
+  """Of each of `due.said_echoes`: the least that is said, what comes again, and less than what.
+
+  Three (N, S), in `repeat.PARTS` of the notes of the bar and its echo.
+  """
+  here, lags = (jnp.arange(len(canvas)), bar_N), returns.lags(config) if config.returns else ()
   lag_Nx1 = repeat.lag_of(region.repeat_NxL[here])[:, None]
   lag_NxS = jnp.concatenate([jnp.full_like(lag_Nx1, lag) for lag in lags] + [lag_Nx1], axis=1)
   steps, most = config.levels[0].patch[1], max(config.repeats, *lags, 0)
   both_NxS, either_NxS = (
     jnp.take_along_axis(x_NxLxK[here], lag_NxS, axis=1)
-    for x_NxLxK in repeat.overlaps(tokens_NxPxT, steps, most, config.codec)
+    for x_NxLxK in repeat.overlaps(region.inner(canvas), steps, most, config.codec)
   )
-  share_NxS = repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1)
   return_N = region.return_NxL[here] if config.returns else None
   least_NxS, end_NxS = (
     repeat.PARTS // 8 * eighths_NxS
     for eighths_NxS in due.said_eighths(region.repeat_NxL[here], return_N, config)
   )
-  short_NxS, over_NxS = least_NxS - share_NxS, share_NxS - end_NxS + 1
-  return (jnp.maximum(short_NxS, 0) + jnp.maximum(over_NxS, 0)).sum(axis=1)
+  return least_NxS, repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1), end_NxS
 
 
 def _noise(noise: Noise, bar_N, number_N, config: ModelConfig) -> Noise:

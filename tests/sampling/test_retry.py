@@ -5,16 +5,20 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import models
 from fractaljax.model.form import form_of
 from fractaljax.model.fractal import Fractal
+from fractaljax.model.patches import make_grid
 from fractaljax.model.region import whole_roll
-from fractaljax.sampling.decision import Decoder
-from fractaljax.sampling.job import make_noise
+from fractaljax.sampling import retry
+from fractaljax.sampling.decision import Decoder, lean
+from fractaljax.sampling.job import Job, make_noise
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.sampling.retry import NOT_AS_SAID, how_far
+from fractaljax.sampling.retry import NOT_AS_SAID, how_far, leaning
 from fractaljax.sampling.sampler import sample
+from fractaljax.sampling.spot import Spot
 from fractaljax.sampling.whole import decide_whole
 
 draw = jax.jit(sample, static_argnums=(0, 1))
@@ -92,24 +96,86 @@ def test_more_tries_come_nearer_and_what_is_as_was_said_is_not_drawn_again():
   np.testing.assert_array_equal(first[is_same_N, :, :2], last[is_same_N, :, :2])
 
 
-def test_how_far_is_by_what_is_not_as_was_said_and_then_by_how_much_comes_again():
-  config = models.tiny(((4, 2), (4, 1), (1, 1)), None, 4, repeats=2, echoes=(4,), returns=True)
-  # The first of three bars has four notes. The last one has some of these, and others.
-  rolls_NxPxT, wanted_N = np.zeros((5, 4, 6), np.int32), []
+# Bars of two steps and four pitches, of which the third echoes the first.
+ECHOING = models.tiny(((4, 2), (1, 1)), None, 4, repeats=2, echoes=(4,), returns=True)
+LAST = np.full(5, 2)
+
+
+def echoing_rolls():
+  """Rolls with the share of notes that the last bar has in common with the first, in 4096ths."""
+  rolls_NxPxT, shares = np.zeros((5, 4, 6), np.int32), []
   rolls_NxPxT[:, :2, :2] = 1
   for roll_PxT, again, others in zip(rolls_NxPxT, (2, 1, 0, 3, 4), (2, 0, 2, 0, 0), strict=True):
     roll_PxT[:2, 4:] = np.arange(4).reshape(2, 2) < again
     roll_PxT[2, 4 : 4 + others] = 1
-    share = 4096 * again // (4 + others)
-    # It is said to repeat none, and to have a quarter to a half in common with the first.
-    is_repeat, is_else = share >= 2048, not 1024 <= share < 2048
-    wanted_N.append((is_repeat + is_else) * NOT_AS_SAID + max(1024 - share, share - 2047, 0))
-  region = whole_roll(models.as_crop(rolls_NxPxT, config.halo, config.codec), config)
-  said_NxL = jnp.array([[0, 0, 2]] * 5)
-  region = region.replace(repeat_NxL=jnp.zeros((5, 3), int), return_NxL=said_NxL)
-  off_N = np.asarray(how_far(region, jnp.full(5, 2), region.canvas_NxQxW, config))
-  assert off_N.tolist() == wanted_N
+    shares.append(4096 * again // (4 + others))
+  crop = models.as_crop(rolls_NxPxT, ECHOING.halo, ECHOING.codec)
+  # All repeat none, and are said to have a quarter to a half in common with the first.
+  region = whole_roll(crop, ECHOING).replace(
+    repeat_NxL=jnp.zeros((5, 3), int), return_NxL=jnp.array([[0, 0, 2]] * 5)
+  )
+  return region, np.array(shares)
+
+
+def test_how_far_is_by_what_is_not_as_was_said_and_then_by_how_much_comes_again():
+  region, share_N = echoing_rolls()
+  off_N = np.asarray(jax.jit(how_far, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING))
+  is_repeat_N, is_else_N = share_N >= 2048, (share_N < 1024) | (share_N >= 2048)
+  stray_N = np.maximum(np.maximum(1024 - share_N, share_N - 2047), 0)
+  wanted_N = (is_repeat_N * 1 + is_else_N) * NOT_AS_SAID + stray_N
+  assert off_N.tolist() == wanted_N.tolist()
   assert wanted_N[0] == wanted_N[1] == 0 < wanted_N[2] < wanted_N[3] < wanted_N[4]
+
+
+def test_what_lacked_is_leant_to_and_what_was_too_much_is_leant_away_from():
+  region, _ = echoing_rolls()
+  found = jax.jit(leaning, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING)
+  echo_N, repeat_N = np.asarray(found).T
+  assert echo_N[0] == echo_N[1] == 0 < echo_N[2]
+  assert 0 > echo_N[3] > echo_N[4]
+  lacks = np.log(0.375 / 0.625) - np.log(0.75 / 0.25)
+  np.testing.assert_allclose(echo_N[3], retry.LEAN * lacks, atol=1e-5)
+  assert np.all(repeat_N == 0)  # none is said
+
+
+@pytest.mark.parametrize('index', [1, 2, 3])
+def test_leaning_adds_to_the_log_odds_of_the_notes_of_echoes(index):
+  config = models.tiny(
+    ((4, 2), (4, 1), (2, 1), (1, 1)), None, 4, repeats=2, echoes=(4,), returns=True
+  )
+  region = models.random_region(config, index)
+  grid = make_grid(region.size, config.levels[index].patch, 'time')
+  lean_NxS = np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32)
+  job = Job(region, None, None, None, jnp.asarray(lean_NxS))
+  spot = Spot(grid, jnp.arange(len(grid)), jnp.ones((3, len(grid)), bool))
+  added = np.asarray(lean(job, spot, config, index == 3))
+  note_NxSxPxT = np.asarray(config.codec.is_note(region.there_NxExPxT))
+  for n in range(3):
+    has_note_SxL = np.stack(
+      [grid.split(x_PxT[None])[0].any(axis=(1, 2)) for x_PxT in note_NxSxPxT[n]]
+    )
+    wanted_L = lean_NxS[n] @ has_note_SxL
+    found_L = added[n] if index < 3 else added[n, :, 1]
+    np.testing.assert_allclose(found_L, wanted_L, atol=1e-6)
+    assert index < 3 or not added[n, :, 0].any()
+  assert np.ptp(added) > 0.1
+
+
+def test_tries_that_lean_find_bars_that_others_do_not(monkeypatch):
+  config = models.tiny(((8, 4), (1, 1)), None, 8, repeats=2, echoes=(8,), returns=True)
+  params = models.random_params(config, scale=0.2)
+  # A note in four cells, whatever is said: it is for the retries to find what was.
+  for name, bias in ('splits_0', [4]), ('splits_1', [np.log(3), 0]):
+    params['params'][name] = jax.tree.map(np.zeros_like, params['params'][name])
+    params['params'][name]['out']['bias'] = np.array(bias, np.float32)
+  params['params']['form']['out']['bias'][0] += 5  # no repeats
+  shares = []
+  for most in (0.0, retry.MOST_LEAN):
+    monkeypatch.setattr(retry, 'MOST_LEAN', most)
+    draw.clear_cache()
+    _, off_NxL = samples(config, params, unknown(config, 128, 16), tries=8)
+    shares.append((off_NxL[:, 2:] == 0).mean())
+  assert shares[1] > shares[0] + 0.05
 
 
 def test_the_first_try_is_the_sample_without_any_more():
