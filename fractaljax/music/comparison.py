@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from fractaljax.music.excerpt import excerpts, spread
 from fractaljax.music.metrics import FIGURES, Figure, mean, onset_histogram, values_of
 from fractaljax.music.notes import Song
@@ -17,6 +19,7 @@ class Row(NamedTuple):
   Attributes:
     name: of the figure.
     samples, songs: its mean.
+    error: standard error of the songs' mean, by how unlike each other they are; 0 of a single one.
     overlap: of the distributions of samples and songs, 0 .. 1.
     ceiling: of those of training songs and songs; None without training songs.
   """
@@ -24,6 +27,7 @@ class Row(NamedTuple):
   name: str
   samples: float
   songs: float
+  error: float
   overlap: float
   ceiling: float | None
 
@@ -49,20 +53,23 @@ class Comparison(NamedTuple):
 
   def table(self) -> str:
     """A line a figure, for people."""
-    lines = [f'{"figure":28}{"samples":>9}{"songs":>9}{"ratio":>8}{"overlap":>9}{"ceiling":>9}']
+    lines = [
+      f'{"figure":28}{"samples":>9}{"songs":>9}{"+-":>8}{"ratio":>8}{"overlap":>9}{"ceiling":>9}'
+    ]
     for row in self.rows:
       lines.append(
-        f'{row.name:28}{row.samples:9.3f}{row.songs:9.3f}{_shown(row.ratio, 8)}'
+        f'{row.name:28}{row.samples:9.3f}{row.songs:9.3f}{row.error:8.3f}{_shown(row.ratio, 8)}'
         f'{_shown(row.overlap, 9)}{_shown(row.ceiling, 9)}'
       )
     return '\n'.join(lines)
 
   def summary(self) -> dict:
-    """The same for JSON: [samples, songs] of each figure; ratios, overlaps and ceilings by name."""
+    """The same for JSON: [samples, songs] of each figure; errors, ratios and so on by name."""
     return {
       'samples': self.num_samples,
       'excerpts': self.num_excerpts,
       **{row.name: [round(row.samples, 4), round(row.songs, 4)] for row in self.rows},
+      'errors': {row.name: _rounded(row.error) for row in self.rows},
       'ratios': {row.name: _rounded(row.ratio) for row in self.rows},
       'overlaps': {row.name: _rounded(row.overlap) for row in self.rows},
       'ceilings': {row.name: _rounded(row.ceiling) for row in self.rows},
@@ -107,7 +114,15 @@ def _row(
   ceiling = None
   if train is not None:
     ceiling = overlap(values_of(figure, train), b_M, figure.bin_width)
-  return Row(name, mean(a_N), mean(b_M), overlap(a_N, b_M, figure.bin_width), ceiling)
+  return Row(
+    name, mean(a_N), mean(b_M), _error(figure, songs), overlap(a_N, b_M, figure.bin_width), ceiling
+  )
+
+
+def _error(figure: Figure, songs: list[Song]) -> float:
+  each = [values_of(figure, [song]) for song in songs]
+  means = [mean(values) for values in each if len(values)]
+  return float(np.std(means)) / len(means) ** 0.5 if means else 0.0
 
 
 def _rounded(value: float | None) -> float | None:

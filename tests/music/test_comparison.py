@@ -38,6 +38,14 @@ def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
   assert pitch[0].ceiling > pitch[1].ceiling + 0.1
 
 
+def test_the_error_is_that_of_a_mean_of_songs(songs):
+  pitch_S = [song.notes_Nx4[:, 2].mean() for song in excerpts(songs, STEPS)]
+  row_of = {row.name: row for row in compare(songs, songs, None, STEPS).rows}
+  assert row_of['pitch_mean'].error == pytest.approx(np.std(pitch_S) / len(pitch_S) ** 0.5)
+  alike = compare(songs, [Song(songs[0].notes_Nx4, STEPS)] * 4, None, STEPS)
+  assert all(row.error == pytest.approx(0, abs=1e-9) for row in alike.rows)
+
+
 def test_songs_can_be_represented_by_their_beginnings(songs):
   # An octave higher after the first four bars.
   shift_N = [12 * (song.notes_Nx4[:, :1] >= STEPS) * [0, 0, 1, 0] for song in songs]
@@ -70,6 +78,7 @@ def test_the_table_and_its_json_have_every_figure(songs):
   assert len(set(map(len, lines))) == 1
   summary = json.loads(json.dumps(found.summary()))
   shown = [float(text) for text in lines[1].split()[1:3]]
+  assert summary['errors']['notes_per_bar'] == pytest.approx(found.rows[0].error, abs=1e-3)
   assert summary['notes_per_bar'] == pytest.approx(shown, abs=1e-3)
-  for part in ('ratios', 'overlaps', 'ceilings'):
+  for part in ('errors', 'ratios', 'overlaps', 'ceilings'):
     assert list(summary[part]) == names
