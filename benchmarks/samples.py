@@ -24,7 +24,7 @@ from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.metrics import FIGURES, mean, values_of
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import draw, songs_of
+from fractaljax.sampling.draw import as_songs, draw
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.trained import load
 
@@ -59,7 +59,7 @@ def main(_):
     trained.model, trained.params, Plan(tries=_TRIES.value), make_knobs(config),
     known.nothing(config, _STEPS.value), _NUM.value, _BATCH_SIZE.value, _SEED.value, placement,
   )  # fmt: skip
-  samples = songs_of(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
+  samples = as_songs(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
   comparison, first = (
     compare(samples, reference.songs, reference.train, _STEPS.value, cut)
     for cut in (excerpts, beginnings)

@@ -96,9 +96,9 @@ class Placement(NamedTuple):
 
     return jax.tree.map(lambda x: one(np.asarray(x)), batch)
 
-  def gather(self, x: jax.Array) -> np.ndarray:
-    """An array that is divided among the devices, whole and on every host."""
-    return multihost_utils.process_allgather(x, tiled=True)
+  def gather(self, batch):
+    """A tree of arrays that are divided among the devices, whole and on every host."""
+    return multihost_utils.process_allgather(batch, tiled=True)
 
 
 def whole_params(parts, specs):

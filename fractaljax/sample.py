@@ -78,7 +78,7 @@ def main(_):
 
   from fractaljax.exporting.opening import load
   from fractaljax.mesh import data_parallel
-  from fractaljax.sampling.draw import draw, songs_of
+  from fractaljax.sampling.draw import as_songs, draw
   from fractaljax.sampling.options import Plan, make_knobs
 
   if _PROMPT.value and _INPAINT.value:
@@ -136,7 +136,7 @@ def main(_):
       num_steps=found.num_steps,
       tempo_bpm=song.tempo_bpm if _has_tempo() else found.tempo_bpm,
     )
-    for found in songs_of(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
+    for found in as_songs(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
   ]
   songs = [_playable(transposed(song, -shift)) for song in songs]
   if distributed.is_first():

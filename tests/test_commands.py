@@ -14,7 +14,7 @@ from configs import demo
 from forked import ROOT
 from fractaljax.data import ingest
 from fractaljax.music import corpus, midi
-from fractaljax.music.attributes import parse
+from fractaljax.music.attributes import ATTRIBUTES, parse
 from fractaljax.music.crop import transposed
 from fractaljax.music.notes import PITCH
 from fractaljax.sampling.form import FREE
@@ -175,17 +175,14 @@ def test_samples_of_an_export_are_files_that_can_be_read_again(trained, tmp_path
   assert result['step'] == 4
   assert 4 * result['parameters'] < result['bytes'] < 5 * result['parameters']
   flags = (f'--checkpoint={exported}', f'--output={tmp_path}', '--num=2', '--steps=64')
-  result = last_json(run('sample', *flags, '--metre=3/4', '--sound'))
+  result = last_json(run('sample', *flags, '--tempo_bpm=90', '--metre=3/4', '--sound'))
   assert set(result) == {'samples', 'steps', 'compile_seconds', 'seconds', 'notes_per_bar'}
   assert (result['samples'], result['steps']) == (2, 64)
   names = sorted(path.name for path in tmp_path.iterdir())
   assert names == [f'sample_00{i}.{kind}' for i in (0, 1) for kind in ('mid', 'png', 'wav')]
   song = midi.read_song(tmp_path / 'sample_000.mid')
   assert song.metre == (3, 4)
-  # The tempo is the one that the model says, in tens.
-  assert song.tempo_bpm % 10 == pytest.approx(5, abs=0.1)
-  last_json(run('sample', *flags, '--tempo_bpm=91'))
-  assert abs(midi.read_song(tmp_path / 'sample_000.mid').tempo_bpm - 91) < 0.1
+  assert abs(song.tempo_bpm - 90) < 0.1
 
 
 @pytest.mark.slow
@@ -243,7 +240,7 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   workdir, config = tmp_path / 'run', config_in_order()
   config.model.patches, config.model.repeats = ((64, 16), (1, 1)), 2
   config.model.chords = True
-  config.model.attributes = ('density', 'key')
+  config.model.attributes = ('tempo', 'density', 'key')
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am', '--guidance=2', '--top_p=0.5'
@@ -256,6 +253,11 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
     'attributes': parse('density=5,key=Am', config.model.attributes).tolist(),
   }  # fmt: skip
   assert last_json(run('sample', *model, *asked))['samples'] == 1
+  # Nobody asked for a tempo: the model says one.
+  tempo_bpm, bins = midi.read_song(tmp_path / 'out/sample_000.mid').tempo_bpm, ATTRIBUTES['tempo']
+  assert tempo_bpm == pytest.approx(bins.middle(bins.id(tempo_bpm)), abs=0.1)
+  heard = what_the_sampler_hears(*model, '--tempo_bpm=91')
+  assert heard['attributes'] == parse('tempo=91', config.model.attributes).tolist()
   assert 'density, key' in refusal('sample', *model, '--attributes=mood=5')
   assert '--tempo_bpm' in refusal('sample', *model, '--attributes=tempo=90')
   assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')

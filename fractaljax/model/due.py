@@ -16,7 +16,7 @@ NUM_DUES = 1 + NUM_SHARES + 1
 
 
 def said_echoes(config: ModelConfig) -> slice:
-  """The echoes of which it is said how much comes again: those of an age, if so, and the repeat."""
+  """The echoes of which it is said how much comes again: all of an age, by returns; the repeat."""
   return slice(0 if config.returns else len(config.echoes), config.num_aged)
 
 
@@ -38,6 +38,8 @@ def said_eighths(repeat_C, return_C, config: ModelConfig):
 def notes_due(least_NxS, end_NxS, held_NxS, density_N, config: ModelConfig):
   """Notes of echoes that come again in a bar: at least, at most, and of how many, (N, S, 3).
 
+  The first two may be more than there are, and the second less than none.
+
   Args:
     least_NxS: eighths of their notes that the bar and each echo are said to have in common.
     end_NxS: eighths that they are said to have less than.
@@ -49,16 +51,17 @@ def notes_due(least_NxS, end_NxS, held_NxS, density_N, config: ModelConfig):
   if density_N is not None:
     notes_NxS = jnp.asarray(density.middles(config))[density_N][:, None]
   # Of n notes here, h there and b in both, b / (n + h - b) >= x / 8 as b >= x (n + h) / (8 + x).
-  fewest_NxS, end_NxS = (
+  fewest_NxS, too_many_NxS = (
     -(-x_NxS * (notes_NxS + held_NxS) // (8 + x_NxS)) for x_NxS in (least_NxS, end_NxS)
   )
-  return jnp.stack([fewest_NxS, end_NxS - 1, held_NxS], axis=-1)
+  return jnp.stack([fewest_NxS, too_many_NxS - 1, held_NxS], axis=-1)
 
 
 def ids(due_NxEx3, again_NxE, missed_NxE):
   """The share of the notes left of each echo that are to come again, one of NUM_DUES, (N, E).
 
-  The middle between the fewest and the most that keep to what was said.
+  The middle between the fewest and the most that keep to what was said, as far as the halo shows
+  what has been.
 
   Args:
     due_NxEx3: see `notes_due`; zeros where nothing is said.

@@ -18,7 +18,7 @@ from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
 from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
 
-# How much two earlier bars have in common: a bin, or that it was not said.
+# How much two earlier bars have in common: a bin, or that no return says it.
 NUM_BETWEEN = returns.NUM_BINS + 1
 
 
@@ -42,7 +42,8 @@ class Reprise(Bars):
       self.density = self.param('density', zeros, (num_echoes, num, num, num_bins))
     # Of two echoes: by what their bars have in common.
     self.pairs = list(itertools.combinations(range(num_echoes), 2))
-    self.pair = self.param('pair', zeros, (len(self.pairs), NUM_BETWEEN, num_bins, num_bins))
+    if self.pairs:
+      self.pair = self.param('pair', zeros, (len(self.pairs), NUM_BETWEEN, num_bins, num_bins))
     self.out = nn.Dense(returns.num_ids(config), dtype=jnp.float32, kernel_init=zeros)
 
   def said(self, region: Region):
@@ -97,7 +98,8 @@ def kinds(region: Region, e: int, config: ModelConfig):
 def between(region: Region, e: int, lag_NxL, config: ModelConfig):
   """What the bar of an echo and the bar so far before have in common, one of NUM_BETWEEN, (N, L).
 
-  It was said if the one is an echo of the other. No return but those of earlier bars is read.
+  A return says it if the one is an echo of the other; else, and where both are the same bar, it is
+  the last of NUM_BETWEEN. No return but those of earlier bars is read.
   """
   lags, bar_L = returns.lags(config), np.arange(region.return_NxL.shape[1])
   newer_NxL, apart_NxL = jnp.minimum(lag_NxL, lags[e]), jnp.abs(lag_NxL - lags[e])

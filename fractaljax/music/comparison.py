@@ -19,7 +19,8 @@ class Row(NamedTuple):
   Attributes:
     name: of the figure.
     samples, songs: its mean.
-    error: standard error of the songs' mean, by how unlike each other they are; 0 of a single one.
+    error: standard error of the songs' mean, as if all excerpts were of songs of their own; 0 of a
+      single one.
     overlap: of the distributions of samples and songs, 0 .. 1.
     ceiling: of those of training songs and songs; None without training songs.
   """
@@ -120,9 +121,10 @@ def _row(
 
 
 def _error(figure: Figure, songs: list[Song]) -> float:
+  """The standard error of the mean over songs of a figure's mean in each."""
   each = [values_of(figure, [song]) for song in songs]
   means = [mean(values) for values in each if len(values)]
-  return float(np.std(means)) / len(means) ** 0.5 if means else 0.0
+  return float(np.std(means, ddof=1)) / len(means) ** 0.5 if len(means) > 1 else 0.0
 
 
 def _rounded(value: float | None) -> float | None:

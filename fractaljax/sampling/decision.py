@@ -109,7 +109,7 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
   """Gates, at the last level also values, and the log probability of both (N,)."""
   is_last = index == len(decoder.model.config.levels) - 1
   logits = choice.temper(logits, decoder.knobs.temperature_L[index])
-  if job.lean_NxS is not None and index:
+  if job.lean_NxS is not None and index:  # whole rolls have no echoes
     logits += lean(job, spot, decoder.model.config, is_last)
   if is_last and decoder.plan.nucleus:
     logits = choice.nucleus(logits, decoder.knobs.top_p)
@@ -132,7 +132,7 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
   return gates, token_NxA, logp_N + choice.value_logp(logits, gates, token_NxA).sum(axis=1)
 
 
-def lean(job: Job, spot: Spot | OwnSpot, config: ModelConfig, is_last: bool):
+def lean(job: Job, spot: Spot, config: ModelConfig, is_last: bool):
   """What is added to logits for the notes that echoes have there: of gates (N, A), of values."""
   there_NxSxPxT = job.region.there_NxExPxT[:, due.said_echoes(config)]
   read = jax.vmap(spot.read, in_axes=1, out_axes=1)

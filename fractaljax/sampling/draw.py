@@ -16,11 +16,9 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.music.attributes import tempo_of
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import Song
-from fractaljax.sampling.decision import Decoder
 from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Knobs, Plan
-from fractaljax.sampling.sampler import sample
-from fractaljax.sampling.whole import decide_attributes
+from fractaljax.sampling.sampler import sample_and_tell
 
 
 class Drawn(NamedTuple):
@@ -76,7 +74,7 @@ def draw(
   return Drawn(tokens, attributes, compiled - began, seconds)
 
 
-def songs_of(tokens_BxPxT, attributes_BxA, config: ModelConfig) -> list[Song]:
+def as_songs(tokens_BxPxT, attributes_BxA, config: ModelConfig) -> list[Song]:
   """Samples as songs in 4/4, at the tempo that they are said to have, or else that of any song."""
   songs = []
   for tokens_PxT, ids_A in zip(tokens_BxPxT, attributes_BxA, strict=True):
@@ -96,11 +94,7 @@ def make_drawing(model: Fractal, plan: Plan, placement: Placement):
 
   def share(params, crop: Crop, number_B, knobs: Knobs, seed):
     noise = numbered_noise(model.config, seed, number_B, crop.tokens_PxT.shape[-1])
-    attributes_BxA = crop.attributes_A
-    if model.config.attributes:
-      decoder = Decoder(model, params, knobs, plan)
-      attributes_BxA, _ = decide_attributes(decoder, attributes_BxA, noise, draw=True)
-    return sample(model, plan, params, crop, noise, knobs), attributes_BxA
+    return sample_and_tell(model, plan, params, crop, noise, knobs)
 
   split = jax.P(AXES)
   specs = (jax.P(), split, split, jax.P(), jax.P())

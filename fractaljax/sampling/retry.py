@@ -2,7 +2,8 @@
 
 The form, the returns and the chord of a bar follow from its notes, and so of what a model says
 first only notes that have it can come: all others are probability that it wastes. Drawing again
-until a bar is as was said is drawing by what is left, renormalised (rejection sampling).
+until a bar is as was said is drawing by what is left, renormalised (rejection sampling), as long as
+all tries are drawn alike.
 
 Some bars a model all but never writes as it said. So in the second half of the tries the notes of
 the echoes become more or less probable, by what the try before had too little or too much of what
@@ -145,6 +146,10 @@ def coming_again(region: Region, bar_N, canvas, config: ModelConfig):
     repeat.PARTS // 8 * eighths_NxS
     for eighths_NxS in due.said_eighths(region.repeat_NxL[here], return_N, config)
   )
+  # An echo that is the bar which is repeated counts once, as that.
+  is_twice_NxS = (lag_NxS == lag_Nx1).at[:, -1].set(False)
+  least_NxS = jnp.where(is_twice_NxS, 0, least_NxS)
+  end_NxS = jnp.where(is_twice_NxS, repeat.PARTS + 1, end_NxS)
   return least_NxS, repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1), end_NxS
 
 

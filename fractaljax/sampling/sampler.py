@@ -36,8 +36,15 @@ def sample(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: 
   Returns:
     tokens_BxPxT without unknown cells.
   """
-  tokens_BxPxT, _ = _start(Decoder(model, params, knobs, plan), crop, noise, None)
-  return tokens_BxPxT
+  return sample_and_tell(model, plan, params, crop, noise, knobs)[0]
+
+
+def sample_and_tell(
+  model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs
+) -> tuple[jax.Array, jax.Array]:
+  """`sample`, and the attributes that the rolls are said to have, ids (B, A), given or drawn."""
+  tokens_BxPxT, attributes_BxA, _ = _start(Decoder(model, params, knobs, plan), crop, noise, None)
+  return tokens_BxPxT, attributes_BxA
 
 
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
@@ -50,13 +57,13 @@ def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: K
   """
   target_BxPxT = jnp.asarray(crop.tokens_PxT, jnp.int32)
   crop = crop._replace(tokens_PxT=jnp.full_like(target_BxPxT, model.config.codec.unknown))
-  return _start(Decoder(model, params, knobs, plan), crop, noise, target_BxPxT)[1]
+  return _start(Decoder(model, params, knobs, plan), crop, noise, target_BxPxT)[2]
 
 
 def _start(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT):
   job, logp_B = decide_whole(decoder, crop, noise, target_BxPxT)
   tokens_BxPxT, more_B = _fill(decoder, 0, job)
-  return tokens_BxPxT, logp_B + more_B
+  return tokens_BxPxT, job.region.attributes_NxA, logp_B + more_B
 
 
 def _fill(decoder: Decoder, index: int, job: Job):

@@ -15,7 +15,7 @@ from fractaljax.music.excerpt import excerpts, spread
 from fractaljax.music.metrics import statistics
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import make_drawing, songs_of
+from fractaljax.sampling.draw import as_songs, make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.calibration import reliability
 from fractaljax.training.interrupt import Interrupt
@@ -127,7 +127,7 @@ class Evaluation:
       interrupt.check()
       knobs = make_knobs(model.config, temperature)
       drawn = drawing(params, crop, numbers, knobs, np.uint32(config.seed % 2**32))
-      songs[temperature] = songs_of(*placement.gather(drawn), model.config)[: config.eval_samples]
+      songs[temperature] = as_songs(*placement.gather(drawn), model.config)[: config.eval_samples]
     return songs
 
   def sample_statistics(self, samples: dict[float, list[Song]]) -> dict[str, float]:

@@ -60,7 +60,8 @@ class Trained(NamedTuple):
       tries: times a bar is drawn, at most, until its notes are as was said of it; 1 = the model.
 
     Returns:
-      tokens_BxPxT.
+      tokens_BxPxT. The attributes that a model draws, its tempo among them, are not told: give them
+      with the crop where they matter.
 
     Raises:
       UserError: the first patch does not divide the steps.

@@ -54,6 +54,17 @@ def test_the_share_is_of_what_is_left():
   assert shares == sorted(shares) and len(set(shares)) == 13
 
 
+def test_without_returns_only_what_is_repeated_is_due():
+  config = models.tiny(PATCHES, None, 4, repeats=2, echoes=(8, 12), matches=1)
+  roll_1xPxT = np.ones((1, 4, 24), np.int32)
+  region = whole_roll(models.as_crop(roll_1xPxT, config.halo, config.codec), config)
+  region, _ = models.all_children(region, config, config.levels[0])
+  due_LxEx3 = np.asarray(region.memory.due_NxEx3)
+  assert not due_LxEx3[:, [0, 1, 3]].any()
+  # All sixteen notes of the bar before, from the second bar on; the first has none to repeat.
+  assert due_LxEx3[1:, 2].tolist() == [[16, 16, 16]] * 5 and due_LxEx3[0, 2, 2] == 0
+
+
 def test_every_region_of_a_bar_is_told_what_is_due_in_it():
   rng = np.random.default_rng(0)
   roll_PxT = rng.integers(0, 5, (4, 24)) * (rng.random((4, 24)) < 0.5)

@@ -41,7 +41,7 @@ def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
 def test_the_error_is_that_of_a_mean_of_songs(songs):
   pitch_S = [song.notes_Nx4[:, 2].mean() for song in excerpts(songs, STEPS)]
   row_of = {row.name: row for row in compare(songs, songs, None, STEPS).rows}
-  assert row_of['pitch_mean'].error == pytest.approx(np.std(pitch_S) / len(pitch_S) ** 0.5)
+  assert row_of['pitch_mean'].error == pytest.approx(np.std(pitch_S, ddof=1) / len(pitch_S) ** 0.5)
   alike = compare(songs, [Song(songs[0].notes_Nx4, STEPS)] * 4, None, STEPS)
   assert all(row.error == pytest.approx(0, abs=1e-9) for row in alike.rows)
 

@@ -4,7 +4,7 @@ import numpy as np
 import models
 from fractaljax.mesh import data_parallel
 from fractaljax.model.fractal import Fractal
-from fractaljax.sampling.draw import draw, make_drawing, songs_of
+from fractaljax.sampling.draw import as_songs, draw, make_drawing
 from fractaljax.sampling.options import Plan, make_knobs
 
 
@@ -58,7 +58,7 @@ def test_samples_are_told_with_the_attributes_that_their_notes_were_drawn_by():
     assert np.all(is_same_B[has_it_B])
     others, same = others + (~has_it_B).sum(), same + is_same_B[~has_it_B].sum()
   assert same < others
-  songs = songs_of(free.tokens_BxPxT, free.attributes_BxA, config)
+  songs = as_songs(free.tokens_BxPxT, free.attributes_BxA, config)
   tempos = [55 + 10 * (id_ - 1) for id_ in free.attributes_BxA[:, 0]]
   assert all(
     song.tempo_bpm == tempo for song, tempo in zip(songs, tempos, strict=True) if tempo < 140

@@ -12,6 +12,7 @@ from fractaljax.model.form import form_of
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.patches import make_grid
 from fractaljax.model.region import whole_roll
+from fractaljax.model.repeat import id_of
 from fractaljax.sampling import retry
 from fractaljax.sampling.decision import Decoder, lean
 from fractaljax.sampling.job import Job, make_noise
@@ -136,6 +137,23 @@ def test_what_lacked_is_leant_to_and_what_was_too_much_is_leant_away_from():
   lacks = np.log(0.375 / 0.625) - np.log(0.75 / 0.25)
   np.testing.assert_allclose(echo_N[3], retry.LEAN * lacks, atol=1e-5)
   assert np.all(repeat_N == 0)  # none is said
+
+
+def test_an_echo_that_is_repeated_counts_once():
+  region, share_N = echoing_rolls()
+  # Five eighths are said to come again of what is the echo, too: of four to six.
+  both = {
+    'repeat_NxL': jnp.array([[0, 0, id_of(2, 5)]] * 5),
+    'return_NxL': jnp.array([[0, 0, 3]] * 5),
+  }
+  region = region.replace(**both)
+  lean_NxS = np.asarray(
+    jax.jit(leaning, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING)
+  )
+  assert np.all(lean_NxS[:, 0] == 0) and np.all(lean_NxS[:3, 1] > 0) and np.all(lean_NxS[3:, 1] < 0)
+  off_N = np.asarray(jax.jit(how_far, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING))
+  stray_N = np.maximum(np.maximum(5 * 512 - share_N, share_N - 6 * 512 + 1), 0)
+  np.testing.assert_array_equal(off_N % NOT_AS_SAID, stray_N)
 
 
 @pytest.mark.parametrize('index', [1, 2, 3])
