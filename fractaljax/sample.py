@@ -176,7 +176,7 @@ def _song() -> Song:
   if not 0 < beats < 256 or unit.bit_count() != 1 or beats * 16 % unit:
     raise UserError(f'--metre={_METRE.value}: give BEATS/UNIT with a bar of whole 16ths, as 3/4')
   song = Song(np.zeros((0, 4), np.int32), _STEPS.value, metre)
-  return dataclasses.replace(song, tempo_bpm=_TEMPO_BPM.value) if _has_tempo() else song
+  return dataclasses.replace(song, tempo_bpm=_TEMPO_BPM.value) if _TEMPO_BPM.value else song
 
 
 def _has_tempo() -> bool:

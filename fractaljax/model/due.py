@@ -20,6 +20,13 @@ def said_echoes(config: ModelConfig) -> slice:
   return slice(0 if config.returns else len(config.echoes), config.num_aged)
 
 
+def said_lags(repeat_C, config: ModelConfig):
+  """How many bars before lies that of each of `said_echoes`, (C, S); 0 where none is repeated."""
+  lag_Cx1 = repeat.lag_of(repeat_C)[:, None]
+  lags = returns.lags(config) if config.returns else ()
+  return jnp.concatenate([jnp.full_like(lag_Cx1, lag) for lag in lags] + [lag_Cx1], axis=1)
+
+
 def said_eighths(repeat_C, return_C, config: ModelConfig):
   """Eighths that are said to come again of `said_echoes`: at least, and less than; two (C, S).
 

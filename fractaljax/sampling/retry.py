@@ -74,16 +74,17 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
   def body(walk: Walk) -> Walk:
     is_full_N, bar_N = walk.bar_N == num_bars, jnp.minimum(walk.bar_N, num_bars - 1)
     noise = _noise(job.noise, bar_N, walk.number_N, config)
-    again = job._replace(noise=noise, lean_NxS=walk.lean_NxS).with_canvas(walk.canvas_NxQxW)
+    here = job._replace(noise=noise, lean_NxS=walk.lean_NxS).with_canvas(walk.canvas_NxQxW)
     is_known_N = is_known_NxL[jnp.arange(num), bar_N]
-    canvas, cache = fill(again, walk.cache, bar_N, ~is_full_N & ~is_known_N)
-    now_N = jnp.where(is_known_N, 0, how_far(job.region, bar_N, canvas, config))
+    canvas, cache = fill(here, walk.cache, bar_N, ~is_full_N & ~is_known_N)
+    again = coming_again(job.region, bar_N, canvas, config)
+    now_N = jnp.where(is_known_N, 0, how_far(job.region, bar_N, canvas, again, config))
     is_nearer_N, off_N = now_N < walk.off_N, jnp.minimum(walk.off_N, now_N)
     best = jnp.where(is_nearer_N[:, None, None], canvas, walk.best_NxQxW)
     number_N = walk.number_N + 1
     is_over_N = ~is_full_N & ((off_N == 0) | (number_N == tries))
     is_plain_N = 2 * number_N < tries
-    lean_NxS = walk.lean_NxS + leaning(job.region, bar_N, canvas, config)
+    lean_NxS = walk.lean_NxS + leaning(again)
     return Walk(
       jnp.where(is_over_N[:, None, None], best, walk.canvas_NxQxW),
       cache,
@@ -95,48 +96,30 @@ def fill_bars(job: Job, cache, tries: int, config: ModelConfig, fill):
     )
 
   canvas, none_N = job.region.canvas_NxQxW, jnp.zeros(num, jnp.int32)
-  lean_NxS = jnp.zeros((num, len(range(config.num_aged)[due.said_echoes(config)])))
+  lean_NxS = jnp.zeros(due.said_lags(job.region.repeat_NxL[:, 0], config).shape)
   walk = Walk(canvas, cache, none_N, none_N, canvas, none_N + NOT_YET, lean_NxS)
   return jax.lax.while_loop(lambda walk: (walk.bar_N < num_bars).any(), body, walk).canvas_NxQxW
 
 
-def how_far(region: Region, bar_N, canvas, config: ModelConfig):
-  """How far the notes of a bar of each roll are from what was said of it, (N,); 0 if not at all.
+class Again(NamedTuple):
+  """How much of each of `due.said_echoes` comes again, in `repeat.PARTS` of the notes of both.
 
-  First by how many of PARTS are not as was said, then by how much more or less comes again.
+  Attributes:
+    least_NxS: as much, at least, is said to.
+    share_NxS: does.
+    end_NxS: less is said to.
   """
-  own = with_own_form(region, region.inner(canvas), config)
-  pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
-  is_not_each = [said_NxL != own_NxL for said_NxL, own_NxL in pairs if said_NxL is not None]
-  num_not_N = sum(is_not_each)[jnp.arange(len(canvas)), bar_N]
-  least_NxS, share_NxS, end_NxS = coming_again(region, bar_N, canvas, config)
-  short_NxS, over_NxS = least_NxS - share_NxS, share_NxS - end_NxS + 1
-  off_NxS = jnp.maximum(short_NxS, 0) + jnp.maximum(over_NxS, 0)
-  return NOT_AS_SAID * num_not_N + off_NxS.sum(axis=1)
+
+  least_NxS: jax.Array
+  share_NxS: jax.Array
+  end_NxS: jax.Array
 
 
-def leaning(region: Region, bar_N, canvas, config: ModelConfig):
-  """Log odds to add for the notes of each of `due.said_echoes`, by what came of them, (N, S).
-
-  0 where as much came again as was said.
-  """
-  least_NxS, share_NxS, end_NxS = coming_again(region, bar_N, canvas, config)
-  is_as_said_NxS = (least_NxS <= share_NxS) & (share_NxS < end_NxS)
-  said_NxS, came_NxS = (least_NxS + end_NxS) / 2, share_NxS
-  said_NxS, came_NxS = (jnp.clip(x / repeat.PARTS, 0.02, 0.98) for x in (said_NxS, came_NxS))
-  lean_NxS = LEAN * (jax.scipy.special.logit(said_NxS) - jax.scipy.special.logit(came_NxS))
-  return jnp.where(is_as_said_NxS, 0.0, jnp.clip(lean_NxS, -MOST_LEAN, MOST_LEAN))
-
-
-def coming_again(region: Region, bar_N, canvas, config: ModelConfig):
-  """Of each of `due.said_echoes`: the least that is said, what comes again, and less than what.
-
-  Three (N, S), in `repeat.PARTS` of the notes of the bar and its echo.
-  """
-  here, lags = (jnp.arange(len(canvas)), bar_N), returns.lags(config) if config.returns else ()
-  lag_Nx1 = repeat.lag_of(region.repeat_NxL[here])[:, None]
-  lag_NxS = jnp.concatenate([jnp.full_like(lag_Nx1, lag) for lag in lags] + [lag_Nx1], axis=1)
-  steps, most = config.levels[0].patch[1], max(config.repeats, *lags, 0)
+def coming_again(region: Region, bar_N, canvas, config: ModelConfig) -> Again:
+  """What comes again in a bar of each roll."""
+  here = jnp.arange(len(canvas)), bar_N
+  lag_NxS = due.said_lags(region.repeat_NxL[here], config)
+  steps, most = config.levels[0].patch[1], max((config.repeats, *returns.lags(config)))
   both_NxS, either_NxS = (
     jnp.take_along_axis(x_NxLxK[here], lag_NxS, axis=1)
     for x_NxLxK in repeat.overlaps(region.inner(canvas), steps, most, config.codec)
@@ -147,10 +130,38 @@ def coming_again(region: Region, bar_N, canvas, config: ModelConfig):
     for eighths_NxS in due.said_eighths(region.repeat_NxL[here], return_N, config)
   )
   # An echo that is the bar which is repeated counts once, as that.
-  is_twice_NxS = (lag_NxS == lag_Nx1).at[:, -1].set(False)
+  is_twice_NxS = (lag_NxS == lag_NxS[:, -1:]).at[:, -1].set(False)
   least_NxS = jnp.where(is_twice_NxS, 0, least_NxS)
   end_NxS = jnp.where(is_twice_NxS, repeat.PARTS + 1, end_NxS)
-  return least_NxS, repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1), end_NxS
+  return Again(least_NxS, repeat.PARTS * both_NxS // jnp.maximum(either_NxS, 1), end_NxS)
+
+
+def how_far(region: Region, bar_N, canvas, again: Again, config: ModelConfig):
+  """How far the notes of a bar of each roll are from what was said of it, (N,); 0 if not at all.
+
+  First by how many of PARTS are not as was said, then by how much more or less comes again.
+  """
+  own = with_own_form(region, region.inner(canvas), config)
+  pairs = [(getattr(region, part), getattr(own, part)) for part in PARTS]
+  is_not_each = [said_NxL != own_NxL for said_NxL, own_NxL in pairs if said_NxL is not None]
+  num_not_N = sum(is_not_each)[jnp.arange(len(canvas)), bar_N]
+  short_NxS, over_NxS = again.least_NxS - again.share_NxS, again.share_NxS - again.end_NxS + 1
+  off_NxS = jnp.maximum(short_NxS, 0) + jnp.maximum(over_NxS, 0)
+  return NOT_AS_SAID * num_not_N + off_NxS.sum(axis=1)
+
+
+def leaning(again: Again):
+  """Log odds to add for the notes of each of `due.said_echoes`, by what came of them, (N, S).
+
+  0 where as much came again as was said.
+  """
+  is_as_said_NxS = (again.least_NxS <= again.share_NxS) & (again.share_NxS < again.end_NxS)
+  said_NxS, came_NxS = (
+    jax.scipy.special.logit(jnp.clip(x_NxS / repeat.PARTS, 0.02, 0.98))
+    for x_NxS in ((again.least_NxS + again.end_NxS) / 2, again.share_NxS)
+  )
+  lean_NxS = jnp.clip(LEAN * (said_NxS - came_NxS), -MOST_LEAN, MOST_LEAN)
+  return jnp.where(is_as_said_NxS, 0.0, lean_NxS)
 
 
 def _noise(noise: Noise, bar_N, number_N, config: ModelConfig) -> Noise:

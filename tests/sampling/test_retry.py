@@ -17,12 +17,25 @@ from fractaljax.sampling import retry
 from fractaljax.sampling.decision import Decoder, lean
 from fractaljax.sampling.job import Job, make_noise
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.sampling.retry import NOT_AS_SAID, how_far, leaning
+from fractaljax.sampling.retry import NOT_AS_SAID, coming_again, how_far, leaning
 from fractaljax.sampling.sampler import sample
 from fractaljax.sampling.spot import Spot
 from fractaljax.sampling.whole import decide_whole
 
 draw = jax.jit(sample, static_argnums=(0, 1))
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def far(region, bar_N, canvas, config):
+  """How far bars are from what is said of them, (N,)."""
+  again = coming_again(region, bar_N, canvas, config)
+  return how_far(region, bar_N, canvas, again, config)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def lean_after(region, bar_N, canvas, config):
+  """How far tries lean after such bars, (N, S)."""
+  return leaning(coming_again(region, bar_N, canvas, config))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -33,7 +46,7 @@ def off(config, params, crop, noise, tokens_NxPxT):
   canvas = whole_roll(crop._replace(tokens_PxT=tokens_NxPxT), config).canvas_NxQxW
   num_bars = region.repeat_NxL.shape[1]
   bars = [jnp.full(len(canvas), bar) for bar in range(num_bars)]
-  return jnp.stack([how_far(region, bar_N, canvas, config) for bar_N in bars], axis=1)
+  return jnp.stack([far(region, bar_N, canvas, config) for bar_N in bars], axis=1)
 
 
 def samples(config, params, tokens_NxPxT, tries):
@@ -120,7 +133,7 @@ def echoing_rolls():
 
 def test_how_far_is_by_what_is_not_as_was_said_and_then_by_how_much_comes_again():
   region, share_N = echoing_rolls()
-  off_N = np.asarray(jax.jit(how_far, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING))
+  off_N = np.asarray(far(region, LAST, region.canvas_NxQxW, ECHOING))
   is_repeat_N, is_else_N = share_N >= 2048, (share_N < 1024) | (share_N >= 2048)
   stray_N = np.maximum(np.maximum(1024 - share_N, share_N - 2047), 0)
   wanted_N = (is_repeat_N * 1 + is_else_N) * NOT_AS_SAID + stray_N
@@ -130,7 +143,7 @@ def test_how_far_is_by_what_is_not_as_was_said_and_then_by_how_much_comes_again(
 
 def test_what_lacked_is_leant_to_and_what_was_too_much_is_leant_away_from():
   region, _ = echoing_rolls()
-  found = jax.jit(leaning, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING)
+  found = lean_after(region, LAST, region.canvas_NxQxW, ECHOING)
   echo_N, repeat_N = np.asarray(found).T
   assert echo_N[0] == echo_N[1] == 0 < echo_N[2]
   assert 0 > echo_N[3] > echo_N[4]
@@ -147,11 +160,9 @@ def test_an_echo_that_is_repeated_counts_once():
     'return_NxL': jnp.array([[0, 0, 3]] * 5),
   }
   region = region.replace(**both)
-  lean_NxS = np.asarray(
-    jax.jit(leaning, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING)
-  )
+  lean_NxS = np.asarray(lean_after(region, LAST, region.canvas_NxQxW, ECHOING))
   assert np.all(lean_NxS[:, 0] == 0) and np.all(lean_NxS[:3, 1] > 0) and np.all(lean_NxS[3:, 1] < 0)
-  off_N = np.asarray(jax.jit(how_far, static_argnums=3)(region, LAST, region.canvas_NxQxW, ECHOING))
+  off_N = np.asarray(far(region, LAST, region.canvas_NxQxW, ECHOING))
   stray_N = np.maximum(np.maximum(5 * 512 - share_N, share_N - 6 * 512 + 1), 0)
   np.testing.assert_array_equal(off_N % NOT_AS_SAID, stray_N)
 
