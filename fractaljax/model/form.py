@@ -41,7 +41,8 @@ class Form(Bars):
     if config.densities and config.tops:
       shape = density.num_bins(config), top.num_bins(config)
       self.top_of_density = self.param('top_of_density', zeros, shape)
-    # Of each lag, of the one that goes on, and of the shares where one begins and where it goes on.
+    # Of none, of each lag, of the one that goes on, and of the shares where one begins and where it
+    # goes on.
     num_out = config.repeats + 2 + 2 * len(EIGHTHS)
     self.out = nn.Dense(num_out, dtype=jnp.float32, kernel_init=zeros, bias_init=self.none_first)
 
@@ -75,9 +76,11 @@ class Form(Bars):
     )
     both_NxAxLxS = lag_NxAxL[..., None] + share_NxAxLxS
     one_NxAxR = both_NxAxLxS[:, :, 1:].reshape(*before_NxA.shape, -1)
-    logits_NxAxR = jnp.concatenate([lag_NxAxL[..., :1], one_NxAxR], axis=-1)
-    is_there_AxR = lag_of(np.arange(num_repeats(most))) <= bar_A[:, None]
-    return jnp.where(is_there_AxR, logits_NxAxR, NEVER)
+    is_there_AxR = lag_of(np.arange(1, num_repeats(most))) <= bar_A[:, None]
+    # Whether a bar repeats any must not depend on how many there are to repeat.
+    one_NxAxR = jax.nn.log_softmax(jnp.where(is_there_AxR, one_NxAxR, NEVER))
+    one_NxAxR = jnp.where(is_there_AxR, one_NxAxR, NEVER)
+    return jnp.concatenate([lag_NxAxL[..., :1], one_NxAxR], axis=-1)
 
   def by_density(self):
     """Of tops, by the density, (B, H): a bar without notes has the first."""
@@ -87,7 +90,7 @@ class Form(Bars):
 
   def none_first(self, rng, shape: tuple[int], dtype) -> jax.Array:
     """Bias with which a bar begins as repeating none in three cases of four."""
-    return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0 * num_repeats(self.config.repeats)))
+    return jnp.zeros(shape, dtype).at[0].set(jnp.log(3.0))
 
 
 class Bins(nn.Module):

@@ -152,6 +152,20 @@ def test_the_form_hears_no_notes():
   assert np.ptp(logits_NxLxK, axis=0).max() == 0 and np.ptp(logits_NxLxK[0, 2, :6]) > 0.1
 
 
+def test_whether_a_bar_repeats_any_does_not_depend_on_how_many_there_are():
+  config = models.tiny(((2, 2), (1, 1)), repeats=6)
+  params = jax.tree.map(np.zeros_like, models.random_params(config))
+  bias_K = params['params']['form']['out']['bias']
+  bias_K[:] = np.random.default_rng(0).standard_normal(len(bias_K))
+  bias_K[0] = np.log(3)
+  region = models.random_region(config, 0, num_steps=20, num=1)
+  logits_1xLxK = Fractal(config).apply(params, 'form', region, method='bar_logits')
+  prob_LxR = np.asarray(jax.nn.softmax(logits_1xLxK))[0]
+  np.testing.assert_allclose(prob_LxR[:, 0], [1] + [0.75] * 9, rtol=1e-5)
+  # As many ids of each lag, of those bars that there are.
+  assert np.count_nonzero(prob_LxR, axis=1).tolist() == [1 + 5 * min(bar, 6) for bar in range(10)]
+
+
 @pytest.mark.parametrize('lag', [1, 2])
 def test_how_much_is_repeated_is_told_at_every_level(lag):
   config = models.tiny(((2, 2), (2, 1), (1, 1)), num_pitches=2, repeats=3, echoes=(4,))
