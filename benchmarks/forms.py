@@ -76,13 +76,13 @@ def highest_pitches(tokens_NxPxT: np.ndarray, config: ModelConfig) -> np.ndarray
 
 def by_echo(said_NxL, found_NxPxT, songs_NxPxT, config: ModelConfig):
   """By how many bars before each echo is: `by_bin` of what was said to return of it."""
-  table, bin_NxLxE = {}, np.asarray(returns.bins_of(said_NxL, config))
+  table, eighths_NxLxE = {}, np.asarray(returns.eighths_of(said_NxL, config))
   for e, lag in enumerate(returns.lags(config)):
     common = (
       common_eighths(x_NxPxT, np.full((len(x_NxPxT), said_NxL.shape[1]), lag), config)
       for x_NxPxT in (found_NxPxT, songs_NxPxT)
     )
-    table[lag] = by_bin(bin_NxLxE[..., e], *common, returns.EDGES)
+    table[lag] = by_bin(eighths_NxLxE[..., e], *common, tuple(range(1, returns.NUM_EIGHTHS)))
   return table
 
 

@@ -95,13 +95,13 @@ def _memory(
   echo_CxExQxW, past_CxPxB = _echoes(region, grid, seen_NxQxW, corners_C, repeat_C, config)
   parent_CxE = None if parent is None else parent.trust_NxE[n_C]
   trust_CxE = trust(before_CxPxH, echo_CxExQxW, parent_CxE, codec)
-  due_CxEx3, least_CxS = jnp.zeros((*trust_CxE.shape, 3), jnp.int32), None
+  due_CxEx4, eighths_CxS = jnp.zeros((*trust_CxE.shape, 4), jnp.int32), None
   if parent is not None:
-    due_CxEx3 = parent.due_NxEx3[n_C]
+    due_CxEx4 = parent.due_NxEx4[n_C]
   elif config.repeats:
-    due_CxEx3, least_CxS = _due(region, n_C, col_C // grid.patch[1], echo_CxExQxW, config)
+    due_CxEx4, eighths_CxS = _due(region, n_C, col_C // grid.patch[1], echo_CxExQxW, config)
   if config.repeats:
-    trust_CxE = as_said(trust_CxE, due.said_echoes(config), least_CxS, parent_CxE)
+    trust_CxE = as_said(trust_CxE, due.said_echoes(config), eighths_CxS, parent_CxE)
   if parent is None:  # first patches, of which nothing has been yet
     so_far_CxEx4 = jnp.zeros((*trust_CxE.shape, 4), jnp.int32)
   elif config.is_whole(grid.patch):
@@ -111,21 +111,21 @@ def _memory(
     so_far_CxEx4 = parent.so_far_NxEx4[n_C]
   below_NxExLx4 = notes_below(region, grid, seen_NxQxW, config)
   below_CxEx4 = below_NxExLx4[n_C, :, flat_C % len(grid)]
-  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx4, below_CxEx4, due_CxEx3, past_CxPxB)
+  return Memory(echo_CxExQxW, trust_CxE, so_far_CxEx4, below_CxEx4, due_CxEx4, past_CxPxB)
 
 
 def _due(region: Region, n_C, bar_C, echo_CxExQxW, config: ModelConfig):
-  """Notes due in first patches, (C, E, 3), and the least eighths of `due.said_echoes`, (C, S)."""
+  """What is due in first patches, (C, E, 4), and `due.said_eighths`, (C, S)."""
   said, steps = due.said_echoes(config), config.levels[0].patch[1]
   repeat_C, return_C, density_C = jax.tree.map(
     lambda x_NxL: x_NxL[n_C, bar_C], (region.repeat_NxL, region.return_NxL, region.density_NxL)
   )
-  least_CxS, end_CxS = due.said_eighths(repeat_C, return_C, config)
+  eighths_CxS = due.said_eighths(repeat_C, return_C, config)
   there_CxSxPxT = core(echo_CxExQxW[:, said], region.halo, steps)
   held_CxS = config.codec.is_note(there_CxSxPxT).sum(axis=(2, 3))
-  due_CxSx3 = due.notes_due(least_CxS, end_CxS, held_CxS, density_C, config)
-  due_CxEx3 = jnp.zeros((*echo_CxExQxW.shape[:2], 3), jnp.int32).at[:, said].set(due_CxSx3)
-  return due_CxEx3, least_CxS
+  due_CxSx4 = due.of_bars(eighths_CxS, held_CxS, density_C, config)
+  due_CxEx4 = jnp.zeros((*echo_CxExQxW.shape[:2], 4), jnp.int32).at[:, said].set(due_CxSx4)
+  return due_CxEx4, eighths_CxS
 
 
 def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config: ModelConfig):

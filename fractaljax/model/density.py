@@ -16,11 +16,20 @@ def num_bins(config: ModelConfig) -> int:
   return len(config.densities) + 1
 
 
-def middles(config: ModelConfig) -> list[int]:
-  """Notes of a bar in the middle of each bin; the last is taken to be as wide as that before it."""
-  first_B = 0, *config.densities
-  end_B = *config.densities, 2 * first_B[-1] - first_B[-2]
-  return [(first + end - 1) // 2 for first, end in zip(first_B, end_B, strict=True)]
+def bounds(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
+  """Notes of a bar of each bin, at least and at most, two (B,); the last may have all cells."""
+  num_cells = config.codec.num_pitches * config.levels[0].patch[1]
+  return np.array((0, *config.densities)), np.array((*config.densities, num_cells + 1)) - 1
+
+
+def most_eighths(config: ModelConfig) -> np.ndarray:
+  """Eighths of their notes that two bars can have in common, at most, by their densities, (B, B).
+
+  As if the one with fewer had none of its own.
+  """
+  fewest_B, most_B = bounds(config)
+  eighths_BxB = 8 * most_B[:, None] // np.maximum(fewest_B, 1)
+  return np.minimum(8, np.minimum(eighths_BxB, eighths_BxB.T))
 
 
 def bin_of(count_x, edges: tuple[int, ...]):

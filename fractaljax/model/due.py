@@ -28,7 +28,7 @@ def said_lags(repeat_C, config: ModelConfig):
 
 
 def said_eighths(repeat_C, return_C, config: ModelConfig):
-  """Eighths that are said to come again of `said_echoes`: at least, and less than; two (C, S).
+  """How many eighths are said to come again of `said_echoes`, (C, S).
 
   Args:
     repeat_C: what bars repeat, ids.
@@ -36,47 +36,64 @@ def said_eighths(repeat_C, return_C, config: ModelConfig):
     config: of the model.
   """
   repeat_Cx1 = repeat.eighths_of(repeat_C)[:, None]
-  each = [(repeat_Cx1, repeat_Cx1 + 1)]
-  if config.returns:
-    each.insert(0, returns.eighths_of(return_C, config))
-  return tuple(jnp.concatenate(x_CxS, axis=1) for x_CxS in zip(*each, strict=True))
+  if not config.returns:
+    return repeat_Cx1
+  return jnp.concatenate([returns.eighths_of(return_C, config), repeat_Cx1], axis=1)
 
 
-def notes_due(least_NxS, end_NxS, held_NxS, density_N, config: ModelConfig):
-  """Notes of echoes that come again in a bar: at least, at most, and of how many, (N, S, 3).
-
-  The first two may be more than there are, and the second less than none.
+def of_bars(eighths_NxS, held_NxS, density_N, config: ModelConfig):
+  """What `ids` asks of bars and the echoes of which something is said, (N, S, 4).
 
   Args:
-    least_NxS: eighths of their notes that the bar and each echo are said to have in common.
-    end_NxS: eighths that they are said to have less than.
+    eighths_NxS: how many of their notes the bar and each echo are said to have in common.
     held_NxS: notes of each echo.
-    density_N: of the bar, whose middle stands for its notes; None where the model does not say it.
+    density_N: of the bar; None where the model does not say it.
     config: of the model.
+
+  Returns:
+    The eighths, the notes of the echo, and those of the bar, at least and at most.
   """
-  notes_NxS = held_NxS
-  if density_N is not None:
-    notes_NxS = jnp.asarray(density.middles(config))[density_N][:, None]
-  # Of n notes here, h there and b in both, b / (n + h - b) >= x / 8 as b >= x (n + h) / (8 + x).
-  fewest_NxS, too_many_NxS = (
-    -(-x_NxS * (notes_NxS + held_NxS) // (8 + x_NxS)) for x_NxS in (least_NxS, end_NxS)
-  )
-  return jnp.stack([fewest_NxS, too_many_NxS - 1, held_NxS], axis=-1)
+  bin_Nx1 = jnp.zeros_like(eighths_NxS[:, :1]) if density_N is None else density_N[:, None]
+  notes = (jnp.asarray(x_B)[bin_Nx1] for x_B in density.bounds(config))
+  return jnp.stack(jnp.broadcast_arrays(eighths_NxS, held_NxS, *notes), axis=-1)
 
 
-def ids(due_NxEx3, again_NxE, missed_NxE):
+def range_of(due_NxEx4, added_NxE):
+  """How many notes of each echo come again in a bar that is as was said, two (N, E).
+
+  At least, which can be more than there are, and at most, which can be less than none.
+
+  Args:
+    due_NxEx4: see `of_bars`.
+    added_NxE: notes of the bar so far that are not in the echo.
+  """
+  said_NxE, held_NxE, least_NxE, full_NxE = (due_NxEx4[..., k] for k in range(4))
+
+  def from_so_many(eighths_NxE, notes_NxE):
+    # Of n notes here, h there and b in both, b / (n + h - b) >= x / 8 as b >= x (n + h) / (8 + x).
+    return -(-eighths_NxE * (notes_NxE + held_NxE) // (8 + eighths_NxE))
+
+  # And there are b + added notes here, or more: b >= x (added + h) / 8.
+  by_added_NxE = -(-said_NxE * (added_NxE + held_NxE) // 8)
+  fewest_NxE = jnp.maximum(from_so_many(said_NxE, least_NxE), by_added_NxE)
+  most_NxE = jnp.minimum(from_so_many(said_NxE + 1, full_NxE) - 1, full_NxE - added_NxE)
+  return fewest_NxE, most_NxE
+
+
+def ids(due_NxEx4, again_NxE, added_NxE, missed_NxE):
   """The share of the notes left of each echo that are to come again, one of NUM_DUES, (N, E).
 
   The middle between the fewest and the most that keep to what was said, as far as the halo shows
   what has been.
 
   Args:
-    due_NxEx3: see `notes_due`; zeros where nothing is said.
+    due_NxEx4: see `of_bars`; zeros where nothing is said.
     again_NxE: notes of the bar so far that came again.
-    missed_NxE: notes of the echo so far that did not.
+    added_NxE: notes of the bar so far that are not in the echo.
+    missed_NxE: notes of the echo so far that did not come again.
   """
-  fewest_NxE, most_NxE, held_NxE = (due_NxEx3[..., k] for k in range(3))
-  left_NxE = jnp.maximum(held_NxE - again_NxE - missed_NxE, 0)
-  twice_NxE = sum(jnp.clip(x_NxE - again_NxE, 0, left_NxE) for x_NxE in (fewest_NxE, most_NxE))
+  left_NxE = jnp.maximum(due_NxEx4[..., 1] - again_NxE - missed_NxE, 0)
+  range_NxE = range_of(due_NxEx4, added_NxE)
+  twice_NxE = sum(jnp.clip(x_NxE - again_NxE, 0, left_NxE) for x_NxE in range_NxE)
   share_NxE = (NUM_SHARES * twice_NxE + left_NxE) // jnp.maximum(2 * left_NxE, 1)
   return jnp.where(left_NxE > 0, 1 + share_NxE, 0)

@@ -33,9 +33,9 @@ class Harmony(Bars):
     self.like = self.param('like', zeros, (len(EIGHTHS), NUM_CHORDS, NUM_CHORDS))
     self.before = self.param('before', zeros, (len(LAGS), NUM_CHORDS, NUM_CHORDS))
     if config.returns:
-      self.returns = nn.Embed(returns.num_ids(config), width)
+      self.returns = returns.ReturnsEmbed(config, width, nn.Embed.embedding_init)
       # Of each echo, by how much of it returns: the chord there, and here.
-      shape = len(config.echoes), returns.NUM_BINS, NUM_CHORDS, NUM_CHORDS
+      shape = len(config.echoes), returns.NUM_EIGHTHS, NUM_CHORDS, NUM_CHORDS
       self.returning = self.param('returning', zeros, shape)
     self.out = nn.Dense(NUM_CHORDS, dtype=jnp.float32, kernel_init=zeros)
 
@@ -63,9 +63,9 @@ class Harmony(Bars):
     logits_NxLxK = jnp.where(lag_NxL[..., None] > 0, like_NxLxK, 0.0)
     of_lag = [(lag, (k,), self.before) for k, lag in enumerate(LAGS)]
     if self.config.returns:
-      bin_NxLxE = returns.bins_of(region.return_NxL, self.config)
+      eighths_NxLxE = returns.eighths_of(region.return_NxL, self.config)
       for e, lag in enumerate(returns.lags(self.config)):
-        of_lag.append((lag, (e, bin_NxLxE[..., e]), self.returning))
+        of_lag.append((lag, (e, eighths_NxLxE[..., e]), self.returning))
     for lag, row, table in of_lag:
       after_NxLxK = jnp.asarray(table)[*row, chord_NxL[:, np.maximum(bar_L - lag, 0)]]
       logits_NxLxK += jnp.where((bar_L >= lag)[:, None], after_NxLxK, 0.0)

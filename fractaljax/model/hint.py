@@ -44,7 +44,7 @@ class Hint(nn.Module):
     kind_NxExL = jnp.asarray(codec.kinds())[there_NxExLxpxt].max(axis=(3, 4))
     row_NxExLx5 = rows_by_echo(
       memory.trust_NxE[..., None], memory.so_far_NxEx4[:, :, None], below_NxExLx4,
-      memory.due_NxEx3[:, :, None],
+      memory.due_NxEx4[:, :, None],
     )  # fmt: skip
     row_NxExLx5 = NUM_KINDS * row_NxExLx5 + kind_NxExL[..., None]
     hint_NxExLxG = SCALE * jnp.take(table_IxG, row_NxExLx5, axis=0).sum(axis=3)

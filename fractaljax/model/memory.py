@@ -16,8 +16,8 @@ class Memory:
       the bar, to the region's, as far as the halo shows them.
     below_NxEx4: the same of the notes below the region, at its own steps, see
       `fractaljax.model.children.notes_below`.
-    due_NxEx3: notes of each echo that are said to come again in the bar, at least and at most, and
-      how many it has, see `fractaljax.model.due`; zeros where nothing is said.
+    due_NxEx4: what is said of how much of each echo comes again in the bar, see
+      `fractaljax.model.due`; zeros where nothing is said.
     past_NxPxB: all pitches of the roll until the region's end, as they were known when it began,
       `outside` before the roll; None where its patches find no matches of their own.
   """
@@ -26,5 +26,5 @@ class Memory:
   trust_NxE: jax.Array
   so_far_NxEx4: jax.Array
   below_NxEx4: jax.Array
-  due_NxEx3: jax.Array
+  due_NxEx4: jax.Array
   past_NxPxB: jax.Array | None

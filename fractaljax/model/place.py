@@ -4,7 +4,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
-from fractaljax.model import returns
 from fractaljax.model.blocks import features, row_dense, windows
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import Level, ModelConfig
@@ -12,6 +11,7 @@ from fractaljax.model.echoes import ECHO_PITCHES, ECHO_STEPS, steps_before
 from fractaljax.model.form import FormEmbed
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
+from fractaljax.model.returns import ReturnsEmbed
 from fractaljax.model.song import SongEmbed
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
 from fractaljax.music.crop import NUM_PHASES
@@ -37,7 +37,7 @@ class Place(nn.Module):
     if self.is_first and config.repeats:
       self.form = FormEmbed(config, level.width, zeros)
     if self.is_first and config.returns:
-      self.returns = nn.Embed(returns.num_ids(config), level.width, embedding_init=zeros)
+      self.returns = ReturnsEmbed(config, level.width, zeros)
     if self.is_first and config.chords:
       self.chord = nn.Embed(NUM_CHORDS, level.width, embedding_init=zeros)
     if not self.is_first:
@@ -66,7 +66,7 @@ class Place(nn.Module):
       place_NxRxCxD += self.echo(self._echoes(region, grid))
       memory = region.memory
       row_NxEx5 = rows_by_echo(
-        memory.trust_NxE, memory.so_far_NxEx4, memory.below_NxEx4, memory.due_NxEx3
+        memory.trust_NxE, memory.so_far_NxEx4, memory.below_NxEx4, memory.due_NxEx4
       )
       place_NxRxCxD += self.trust(row_NxEx5).sum(axis=(1, 2))[:, None, None]
     return grid.to_scan(place_NxRxCxD).astype(self.config.dtype)

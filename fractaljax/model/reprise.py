@@ -18,8 +18,8 @@ from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
 from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
 
-# How much two earlier bars have in common: a bin, or that no return says it.
-NUM_BETWEEN = returns.NUM_BINS + 1
+# How much two earlier bars have in common: eighths, or that no return says it.
+NUM_BETWEEN = returns.NUM_EIGHTHS + 1
 
 
 class Reprise(Bars):
@@ -32,18 +32,19 @@ class Reprise(Bars):
   def setup(self):
     super().setup()
     config, width = self.config, self.config.levels[0].width
-    self.embed = nn.Embed(returns.num_ids(config), width)
+    self.embed = returns.ReturnsEmbed(config, width, nn.Embed.embedding_init)
     self.form = FormEmbed(config, width, nn.Embed.embedding_init)
-    num_echoes, num_bins = len(config.echoes), returns.NUM_BINS
+    num_echoes, num_eighths = len(config.echoes), returns.NUM_EIGHTHS
     # Of each echo: by what the bar repeats, see `kinds`, and by the densities there and here.
-    self.like = self.param('like', zeros, (num_echoes, num_kinds(), num_bins))
+    self.like = self.param('like', zeros, (num_echoes, num_kinds(), num_eighths))
     if config.densities:
       num = density.num_bins(config)
-      self.density = self.param('density', zeros, (num_echoes, num, num, num_bins))
+      self.density = self.param('density', zeros, (num_echoes, num, num, num_eighths))
     # Of two echoes: by what their bars have in common.
     self.pairs = list(itertools.combinations(range(num_echoes), 2))
     if self.pairs:
-      self.pair = self.param('pair', zeros, (len(self.pairs), NUM_BETWEEN, num_bins, num_bins))
+      shape = len(self.pairs), NUM_BETWEEN, num_eighths, num_eighths
+      self.pair = self.param('pair', zeros, shape)
     self.out = nn.Dense(returns.num_ids(config), dtype=jnp.float32, kernel_init=zeros)
 
   def said(self, region: Region):
@@ -55,27 +56,27 @@ class Reprise(Bars):
 
   def logits(self, y_NxAxD, region: Region, bar_A):
     """Of the bars `bar_A`; of the returns in `region` only what is before each is read."""
-    bin_ExZ = returns.bins_of(np.arange(returns.num_ids(self.config)), self.config).T
+    eighths_ExZ = returns.eighths_of(np.arange(returns.num_ids(self.config)), self.config).T
     logits_NxAxZ, may_be_NxAxZ = self.out(y_NxAxD), True
     for e, lag in enumerate(returns.lags(self.config)):
-      table_NxLxB = self.of_echo(region, e)
-      may_be_NxLxB = possible(region.repeat_NxL, lag, self.config)
-      logits_NxAxZ += table_NxLxB[:, bar_A][..., bin_ExZ[e]]
-      may_be_NxAxZ &= may_be_NxLxB[:, bar_A][..., bin_ExZ[e]]
+      table_NxLxK = self.of_echo(region, e)
+      may_be_NxLxK = possible(region, lag, self.config)
+      logits_NxAxZ += table_NxLxK[:, bar_A][..., eighths_ExZ[e]]
+      may_be_NxAxZ &= may_be_NxLxK[:, bar_A][..., eighths_ExZ[e]]
     for k, (e, f) in enumerate(self.pairs):
       lag_NxL = jnp.full_like(region.return_NxL, returns.lags(self.config)[f])
-      table_NxLxBxB = jnp.asarray(self.pair)[k, between(region, e, lag_NxL, self.config)]
-      logits_NxAxZ += table_NxLxBxB[:, bar_A][..., bin_ExZ[e], bin_ExZ[f]]
+      table_NxLxKxK = jnp.asarray(self.pair)[k, between(region, e, lag_NxL, self.config)]
+      logits_NxAxZ += table_NxLxKxK[:, bar_A][..., eighths_ExZ[e], eighths_ExZ[f]]
     return jnp.where(may_be_NxAxZ, logits_NxAxZ, NEVER)
 
   def of_echo(self, region: Region, e: int):
-    """Logits of the bins of one echo, (N, L, B)."""
-    logits_NxLxB = jnp.asarray(self.like)[e, kinds(region, e, self.config)]
+    """Logits of the eighths of one echo, (N, L, K)."""
+    logits_NxLxK = jnp.asarray(self.like)[e, kinds(region, e, self.config)]
     if self.config.densities:
       lag, bar_L = returns.lags(self.config)[e], np.arange(region.repeat_NxL.shape[1])
       then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
-      logits_NxLxB += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
-    return logits_NxLxB
+      logits_NxLxK += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
+    return logits_NxLxK
 
 
 def num_kinds() -> int:
@@ -104,26 +105,30 @@ def between(region: Region, e: int, lag_NxL, config: ModelConfig):
   lags, bar_L = returns.lags(config), np.arange(region.return_NxL.shape[1])
   newer_NxL, apart_NxL = jnp.minimum(lag_NxL, lags[e]), jnp.abs(lag_NxL - lags[e])
   then_NxL = bar_L - jnp.maximum(newer_NxL, 1)
-  bin_NxLxE = returns.bins_of(region.return_NxL, config)
-  bin_NxLxE = jnp.take_along_axis(bin_NxLxE, jnp.maximum(then_NxL, 0)[..., None], axis=1)
+  eighths_NxLxE = returns.eighths_of(region.return_NxL, config)
+  eighths_NxLxE = jnp.take_along_axis(eighths_NxLxE, jnp.maximum(then_NxL, 0)[..., None], axis=1)
   found_NxL = jnp.full_like(lag_NxL, NUM_BETWEEN - 1)
   for g, lag in enumerate(lags):
     is_said_NxL = (apart_NxL == lag) & (then_NxL >= lag)
-    found_NxL = jnp.where(is_said_NxL, bin_NxLxE[..., g], found_NxL)
+    found_NxL = jnp.where(is_said_NxL, eighths_NxLxE[..., g], found_NxL)
   return found_NxL
 
 
-def possible(repeat_NxL, lag: int, config: ModelConfig):
-  """Which bins of the return of the bar so far before the form leaves open, (N, L, B).
+def possible(region: Region, lag: int, config: ModelConfig):
+  """Which eighths of the bar so far before the form leaves open to return, (N, L, K).
 
   A bar that repeats that one has as much in common with it as was said. One that repeats none has
-  less than half in common with any that it could repeat. Nothing returns of what is not there.
+  less than half in common with any that it could repeat. Bars of so many notes and of so few have
+  no more in common than the few. Nothing returns of what is not there.
   """
-  least_B = np.array((0, *returns.EDGES))
-  is_this_NxL, is_none_NxL = lag_of(repeat_NxL) == lag, repeat_NxL == 0
-  this_NxL = density.bin_of(eighths_of(repeat_NxL), returns.EDGES)
-  may_be_NxLxB = ~is_this_NxL[..., None] | (this_NxL[..., None] == np.arange(returns.NUM_BINS))
+  eighths_K, bar_L = np.arange(returns.NUM_EIGHTHS), np.arange(region.repeat_NxL.shape[1])
+  may_be_NxLxK = (bar_L >= lag)[:, None] | (eighths_K == 0)
+  if config.densities:
+    then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
+    most_NxL = jnp.asarray(density.most_eighths(config))[then_NxL, region.density_NxL]
+    may_be_NxLxK &= eighths_K <= most_NxL[..., None]
   if lag <= config.repeats:
-    may_be_NxLxB &= ~is_none_NxL[..., None] | (least_B < EIGHTHS[0])
-  is_there_Lx1 = np.arange(repeat_NxL.shape[1])[:, None] >= lag
-  return may_be_NxLxB & (is_there_Lx1 | (least_B == 0))
+    may_be_NxLxK &= (region.repeat_NxL > 0)[..., None] | (eighths_K < EIGHTHS[0])
+  is_this_NxLx1 = (lag_of(region.repeat_NxL) == lag)[..., None]
+  so_much_NxLx1 = eighths_of(region.repeat_NxL)[..., None]
+  return jnp.where(is_this_NxLx1, eighths_K == so_much_NxLx1, may_be_NxLxK)

@@ -6,23 +6,22 @@ has fewer of them from bar to bar. So it is said before any note, after the form
 in common with each of its echoes, such as the bars 4 and 8 before, see `fractaljax.model.reprise`;
 every level is told, in the place of how alike the music before both is.
 
-A bar's return is one id, of a bin for each echo.
+A bar's return is one id, of the eighths of their notes that it has in common with each echo.
 """
 
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
 from fractaljax.model import repeat
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.density import bin_of
 
-# Eighths of their notes in common, from which on a bin begins; the first begins with none.
-EDGES = 1, 2, 4, 6
-NUM_BINS = len(EDGES) + 1
+# None of their notes in common, one eighth or more, and so on; the last is all.
+NUM_EIGHTHS = 9
 
 
 def num_ids(config: ModelConfig) -> int:
-  return NUM_BINS ** len(config.echoes)
+  return NUM_EIGHTHS ** len(config.echoes)
 
 
 def lags(config: ModelConfig) -> tuple[int, ...]:
@@ -30,28 +29,37 @@ def lags(config: ModelConfig) -> tuple[int, ...]:
   return tuple(steps // config.levels[0].patch[1] for steps in config.echoes)
 
 
-def id_of(bin_xE):
-  """The id of a return with these bins."""
-  return (bin_xE * NUM_BINS ** np.arange(bin_xE.shape[-1])).sum(axis=-1)
-
-
-def bins_of(id_x, config: ModelConfig):
-  """The bin of each echo, (..., E)."""
-  return id_x[..., None] // NUM_BINS ** np.arange(len(config.echoes)) % NUM_BINS
+def id_of(eighths_xE):
+  """The id of a return of so much of each echo."""
+  return (eighths_xE * NUM_EIGHTHS ** np.arange(eighths_xE.shape[-1])).sum(axis=-1)
 
 
 def eighths_of(id_x, config: ModelConfig):
-  """Eighths that a bar has in common with each echo: at least, and less than; two (..., E)."""
-  bin_xE = bins_of(id_x, config)
-  return jnp.asarray((0, *EDGES))[bin_xE], jnp.asarray((*EDGES, repeat.EIGHTHS[-1] + 1))[bin_xE]
+  """How many eighths of their notes a bar and each echo have in common, (..., E)."""
+  return id_x[..., None] // NUM_EIGHTHS ** np.arange(len(config.echoes)) % NUM_EIGHTHS
 
 
 def of_rolls(tokens_NxPxT, config: ModelConfig):
   """The returns of the bars of rolls, (N, L), by those notes that are known.
 
-  The first bin where there is no bar so far before, or no note in either.
+  Nothing where there is no bar so far before, or no note in either.
   """
   steps, lag_E = config.levels[0].patch[1], np.array(lags(config))
   shape = repeat.overlaps(tokens_NxPxT, steps, max(config.repeats, *lag_E), config.codec)
   both_NxLxE, either_NxLxE = (x_NxLxK[..., lag_E] for x_NxLxK in shape)
-  return id_of(bin_of(8 * both_NxLxE // jnp.maximum(either_NxLxE, 1), EDGES))
+  return id_of(8 * both_NxLxE // jnp.maximum(either_NxLxE, 1))
+
+
+class ReturnsEmbed(nn.Module):
+  """What returns in bars as vectors, (N, L, D): a sum over the echoes, since most ids are rare."""
+
+  config: ModelConfig
+  width: int
+  embedding_init: nn.initializers.Initializer
+
+  @nn.compact
+  def __call__(self, id_NxL):
+    num_echoes = len(self.config.echoes)
+    table = nn.Embed(num_echoes * NUM_EIGHTHS, self.width, embedding_init=self.embedding_init)
+    row_NxLxE = np.arange(num_echoes) * NUM_EIGHTHS + eighths_of(id_NxL, self.config)
+    return table(row_NxLxE).sum(axis=2)

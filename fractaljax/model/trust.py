@@ -129,7 +129,7 @@ def _compared(here_NxPxT, then_NxExPxT, codec: Codec):
   return jnp.stack([equal_NxExPxT, similar_NxExPxT, note_here & ~note_then, missed_NxExPxT], axis=2)
 
 
-def rows_by_echo(trust_NxEx, so_far_NxEx4, below_NxEx4, due_NxEx3):
+def rows_by_echo(trust_NxEx, so_far_NxEx4, below_NxEx4, due_NxEx4):
   """Five rows, to be added, of a table of NUM_ROWS for each echo: (N, E, ..., 5).
 
   By trust; by the equal notes in it and the notes below; by these and the notes of the bar so far,
@@ -151,7 +151,8 @@ def rows_by_echo(trust_NxEx, so_far_NxEx4, below_NxEx4, due_NxEx3):
   ):
     each_NxEx.append(first + likeness_NxEx * num + x_NxEx)
     first += NUM_LIKENESSES * num
-  each_NxEx.append(first + due.ids(due_NxEx3, num_again_NxEx, bar_NxEx4[..., 3]))
+  added_NxEx, missed_NxEx = bar_NxEx4[..., 2], bar_NxEx4[..., 3]
+  each_NxEx.append(first + due.ids(due_NxEx4, num_again_NxEx, added_NxEx, missed_NxEx))
   row_NxEx5 = jnp.stack(each_NxEx, axis=-1)
   num_echoes, ones = row_NxEx5.shape[1], [1] * (row_NxEx5.ndim - 2)
   return np.arange(num_echoes).reshape(num_echoes, *ones) * NUM_ROWS + row_NxEx5

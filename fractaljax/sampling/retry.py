@@ -125,10 +125,8 @@ def coming_again(region: Region, bar_N, canvas, config: ModelConfig) -> Again:
     for x_NxLxK in repeat.overlaps(region.inner(canvas), steps, most, config.codec)
   )
   return_N = region.return_NxL[here] if config.returns else None
-  least_NxS, end_NxS = (
-    repeat.PARTS // 8 * eighths_NxS
-    for eighths_NxS in due.said_eighths(region.repeat_NxL[here], return_N, config)
-  )
+  eighths_NxS = due.said_eighths(region.repeat_NxL[here], return_N, config)
+  least_NxS, end_NxS = (repeat.PARTS // 8 * x_NxS for x_NxS in (eighths_NxS, eighths_NxS + 1))
   # An echo that is the bar which is repeated counts once, as that.
   is_twice_NxS = (lag_NxS == lag_NxS[:, -1:]).at[:, -1].set(False)
   least_NxS = jnp.where(is_twice_NxS, 0, least_NxS)

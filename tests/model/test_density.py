@@ -45,6 +45,17 @@ def test_a_density_is_how_many_edges_the_notes_of_a_bar_reach():
   assert set(found_NxL.ravel()) == {0, 1, 2, 3}
 
 
+def test_bars_have_no_more_in_common_than_their_densities_allow():
+  # None; one or two; three or four; five or six, which are all cells.
+  config = models.tiny(((3, 2), (1, 1)), repeats=1, num_pitches=3, densities=EDGES)
+  most_BxB = np.zeros((4, 4), int)
+  for here, then in itertools.product(range(7), repeat=2):
+    for both in range(min(here, then) + 1):
+      bins = tuple(sum(count >= edge for edge in EDGES) for count in (here, then))
+      most_BxB[bins] = max(most_BxB[bins], 8 * both // max(here + then - both, 1))
+  np.testing.assert_array_equal(density.most_eighths(config), most_BxB)
+
+
 @pytest.mark.parametrize('generator', ['ar', 'mar'])
 def test_every_patch_is_told_the_density_of_its_bar_and_the_notes_before_it(generator):
   config = models.tiny(

@@ -75,10 +75,10 @@ def random_trust(num, num_echoes):
   rng = np.random.default_rng(0)
   trust_NxE = rng.integers(0, NUM_TRUSTS, (num, num_echoes))
   counts = rng.integers(0, 10, (2, num, num_echoes, 4))
-  return trust_NxE, *counts, rng.integers(0, 30, (num, num_echoes, 3))
+  return trust_NxE, *counts, rng.integers(0, (9, 30, 15, 40), (num, num_echoes, 4))
 
 
-def rows_of(trust, so_far_4, below_4, due_3):
+def rows_of(trust, so_far_4, below_4, due_4):
   """The five rows of an echo's table that are added."""
   (sounds, notes), (equal, similar, added, missed) = divmod(trust, 10), below_4
   different = added + missed
@@ -90,7 +90,7 @@ def rows_of(trust, so_far_4, below_4, due_3):
   again = sum(equal + similar >= edge for edge in (1, 2, 3, 4, 5, 6, 8, 10, 13, 17))
   repeat = 9 * again + sum(different >= edge for edge in (1, 2, 3, 4, 6, 8, 11, 15))
   rows = trust, 100 + 12 * notes + chord, 220 + 24 * notes + copy, 460 + 99 * sounds + repeat
-  return *rows, 1450 + int(due.ids(due_3, equal + similar, missed))
+  return *rows, 1450 + int(due.ids(due_4, equal + similar, added, missed))
 
 
 @pytest.mark.parametrize('echo', [0, 1])
@@ -98,7 +98,7 @@ def test_how_far_each_echo_can_be_trusted_is_told_to_all_patches(echo):
   config = models.tiny(PATCHES, num_pitches=NUM_PITCHES, halo=3, echoes=(5, 6))
   region, trusts = equal_regions(config, 2, 300), random_trust(300, 1)
   memory = region.memory
-  names = 'trust_NxE', 'so_far_NxEx4', 'below_NxEx4', 'due_NxEx3'
+  names = 'trust_NxE', 'so_far_NxEx4', 'below_NxEx4', 'due_NxEx4'
   for name, x_Nx1x in zip(names, trusts, strict=True):
     x_NxEx = getattr(memory, name).at[:, echo].set(x_Nx1x[:, 0])
     memory = memory.replace(**{name: x_NxEx})
@@ -118,9 +118,9 @@ def test_hints_are_entries_of_the_table_by_echo_trust_notes_and_what_is_there(in
   shape = (2, NUM_ROWS, NUM_KINDS, NUM_KINDS if is_last else 1)
   table_ExUxKxG = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
   params = {'embedding': table_ExUxKxG.reshape(-1, shape[-1])}
-  trust_NxE, so_far_NxEx4, below_NxEx4, due_NxEx3 = random_trust(3, 2)
+  trust_NxE, so_far_NxEx4, below_NxEx4, due_NxEx4 = random_trust(3, 2)
   memory = region.memory.replace(
-    trust_NxE=trust_NxE, so_far_NxEx4=so_far_NxEx4, due_NxEx3=due_NxEx3
+    trust_NxE=trust_NxE, so_far_NxEx4=so_far_NxEx4, due_NxEx4=due_NxEx4
   )
   below_NxExLx4 = below_NxEx4[:, :, None] + np.arange(len(grid))[:, None] // 2
   kind_V, (pitches, steps) = codec.kinds(), region.size
@@ -132,7 +132,7 @@ def test_hints_are_entries_of_the_table_by_echo_trust_notes_and_what_is_there(in
   for n, e in np.ndindex(echo.shape[:2]):
     for i, there_pxt in enumerate(there_NxExLxpxt[n, e]):
       kind = kind_V[there_pxt].max()
-      rows = rows_of(trust_NxE[n, e], so_far_NxEx4[n, e], below_NxExLx4[n, e, i], due_NxEx3[n, e])
+      rows = rows_of(trust_NxE[n, e], so_far_NxEx4[n, e], below_NxExLx4[n, e, i], due_NxEx4[n, e])
       entry_G = table_ExUxKxG[e, list(rows), kind].sum(axis=0)
       if is_last:
         token = int(there_pxt[0, 0])

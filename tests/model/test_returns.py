@@ -22,13 +22,16 @@ ROLLS = models.tiny(
 
 
 def region_of(return_NxL, **changes):
-  """Whole rolls with these returns, in which nothing repeats what is not there."""
+  """Whole rolls with these returns, dense ones, in which nothing repeats what is not there."""
   region = models.random_region(CONFIG, 0, num_steps=2 * return_NxL.shape[1], num=len(return_NxL))
   lag_NxL = np.minimum(repeat.lag_of(region.repeat_NxL), np.arange(return_NxL.shape[1]))
   repeat_NxL = jnp.where(lag_NxL > 0, repeat.id_of(lag_NxL, 5), 0)
-  return region.replace(
-    **{'return_NxL': jnp.asarray(return_NxL), 'repeat_NxL': repeat_NxL, **changes}
-  )
+  fields = {
+    'return_NxL': jnp.asarray(return_NxL),
+    'repeat_NxL': repeat_NxL,
+    'density_NxL': jnp.full_like(repeat_NxL, 2),
+  }
+  return region.replace(**{**fields, **changes})
 
 
 @jax.jit
@@ -40,26 +43,28 @@ def some_returns(num=2, num_bars=20):
   return np.random.default_rng(0).integers(0, returns.num_ids(CONFIG), (num, num_bars))
 
 
-def bins_of(id_x):
-  return np.asarray(returns.bins_of(np.asarray(id_x), CONFIG))
+def eighths_of(id_x):
+  return np.asarray(returns.eighths_of(np.asarray(id_x), CONFIG))
 
 
 def test_every_return_is_an_id():
   id_Z = np.arange(returns.num_ids(CONFIG))
-  assert len(np.unique(bins_of(id_Z), axis=0)) == len(id_Z) == 25
-  np.testing.assert_array_equal(returns.id_of(bins_of(id_Z)), id_Z)
+  assert len(np.unique(eighths_of(id_Z), axis=0)) == len(id_Z) == 81
+  np.testing.assert_array_equal(returns.id_of(eighths_of(id_Z)), id_Z)
 
 
 def test_what_returns_is_the_share_of_the_notes_that_two_bars_have_in_common():
   config = models.tiny(((3, 4), (3, 1), (1, 1)), None, 3, 'onset', repeats=1, echoes=(8, 12),
                        returns=True)  # fmt: skip
   rng = np.random.default_rng(0)
-  tokens_NxPxT = rng.integers(1, 34, (60, 3, 24)) * (rng.random((60, 3, 24)) < 0.4)
-  tokens_NxPxT[:, :, 12:20] = np.where(
-    rng.random((60, 3, 8)) < rng.random((60, 1, 1)), tokens_NxPxT[:, :, :8], 0
-  )
+  tokens_NxPxT = rng.integers(1, 34, (400, 3, 24)) * (rng.random((400, 3, 24)) < 0.7)
+  # Bars 3 and 4 come from those three before, the last from that two before.
+  for first, end, lag in (12, 20, 12), (20, 24, 8):
+    is_kept_NxPxS = rng.random((400, 3, end - first)) < rng.random((400, 1, 1))
+    then_NxPxS = tokens_NxPxT[:, :, first - lag : end - lag]
+    tokens_NxPxT[:, :, first:end] = np.where(is_kept_NxPxS, then_NxPxS, 0)
   tokens_NxPxT[::7, :, 16:] = 0
-  found_NxLxE = bins_of(returns.of_rolls(tokens_NxPxT, config))
+  found_NxLxE = eighths_of(returns.of_rolls(tokens_NxPxT, config))
   for tokens_PxT, found_LxE in zip(tokens_NxPxT, found_NxLxE, strict=True):
     bars = [
       set(zip(*np.nonzero(config.codec.is_note(tokens_PxT[:, 4 * bar : 4 * bar + 4])), strict=True))
@@ -68,15 +73,15 @@ def test_what_returns_is_the_share_of_the_notes_that_two_bars_have_in_common():
     for bar, e in np.ndindex(6, 2):
       then = bars[bar - (2, 3)[e]] if bar >= (2, 3)[e] else set()
       share = len(bars[bar] & then) / max(len(bars[bar] | then), 1)
-      assert found_LxE[bar, e] == sum(share >= edge for edge in (1 / 8, 1 / 4, 1 / 2, 3 / 4))
-  assert all(set(np.unique(found_NxLxE[..., e])) == set(range(5)) for e in range(2))
+      assert found_LxE[bar, e] == int(8 * share)
+  assert all(set(np.unique(found_NxLxE[..., e])) == set(range(9)) for e in range(2))
 
 
 def test_nothing_returns_of_what_is_before_the_roll():
   logits_NxLxZ = logits_of(models.random_params(CONFIG), region_of(some_returns()))
   prob_NxLxZ = np.asarray(jax.nn.softmax(logits_NxLxZ))
   for e, lag in enumerate(returns.lags(CONFIG)):
-    is_more_Z = bins_of(np.arange(25))[:, e] > 0
+    is_more_Z = eighths_of(np.arange(81))[:, e] > 0
     assert np.all(prob_NxLxZ[:, :lag, is_more_Z] == 0)
     assert np.all(prob_NxLxZ[:, lag:, is_more_Z].sum(axis=2) > 0)
 
@@ -84,9 +89,9 @@ def test_nothing_returns_of_what_is_before_the_roll():
 def test_tables_are_of_what_is_repeated_and_of_the_densities():
   params = jax.tree.map(np.zeros_like, models.random_params(CONFIG))
   tables = params['params']['reprise']
-  repeat_1xL, density_1xL = np.zeros((1, 20), int), np.zeros((1, 20), int)
+  repeat_1xL, density_1xL = np.zeros((1, 20), int), np.full((1, 20), 2)
   repeat_1xL[0, [11, 13]] = repeat.id_of(2, 7), repeat.id_of(7, 5)
-  density_1xL[0, [10, 14]] = 2, 1
+  density_1xL[0, 14] = 1
   not_said = reprise.NUM_BETWEEN - 1
   # Seven eighths of a bar that has none of the echo's; five of any.
   tables['like'][1, 1 + 3 * reprise.NUM_BETWEEN, 0] = 2.0
@@ -94,18 +99,20 @@ def test_tables_are_of_what_is_repeated_and_of_the_densities():
   tables['density'][1, 2, 1, 2] = 3.0
   region = region_of(np.zeros((1, 20), int), repeat_NxL=repeat_1xL, density_NxL=density_1xL)
   found_LxZ = np.asarray(logits_of(params, region))[0, 8:]
-  bin_Z = bins_of(np.arange(25))[:, 1]
+  eighths_Z = eighths_of(np.arange(81))[:, 1]
   want = {11: (0, 2.0), 13: (4, 1.0), 14: (2, 3.0)}
   for bar, found_Z in enumerate(found_LxZ, 8):
     which, value = want.get(bar, (0, 0.0))
     can_be_Z = found_Z > -1e8
-    np.testing.assert_array_equal(found_Z[can_be_Z], np.where(bin_Z == which, value, 0.0)[can_be_Z])
+    np.testing.assert_array_equal(
+      found_Z[can_be_Z], np.where(eighths_Z == which, value, 0.0)[can_be_Z]
+    )
 
 
 def test_what_two_bars_have_in_common_is_known_if_one_is_an_echo_of_the_other():
   # Echoes of two and of four bars before.
-  bin_LxE = np.array([[0, 0], [0, 0], [1, 0], [2, 0], [3, 1], [4, 2], [0, 3], [1, 4]])
-  region = region_of(returns.id_of(bin_LxE)[None])
+  eighths_LxE = np.array([[0, 0], [0, 0], [1, 0], [2, 0], [3, 1], [4, 2], [0, 3], [1, 4]])
+  region = region_of(returns.id_of(eighths_LxE)[None])
   unknown = reprise.NUM_BETWEEN - 1
   lag_1xL = np.array([[0, 1, 1, 2, 4, 4, 6, 6]])
   found_L = np.asarray(reprise.between(region, 0, jnp.asarray(lag_1xL), CONFIG))[0]
@@ -118,11 +125,11 @@ def test_what_two_bars_have_in_common_is_known_if_one_is_an_echo_of_the_other():
 def test_two_echoes_are_decided_by_what_their_bars_have_in_common():
   params = jax.tree.map(np.zeros_like, models.random_params(CONFIG))
   params['params']['reprise']['pair'][0, 3, 2, 1] = 1.0
-  bin_LxE = np.zeros((12, 2), int)
-  bin_LxE[[5, 8], 0] = 3
+  eighths_LxE = np.zeros((12, 2), int)
+  eighths_LxE[[5, 8], 0] = 3
   # Bars 5 and 8 have as much in common with those two before: so asked are 7 and 10.
   repeat_1xL = np.full((1, 12), repeat.id_of(1, 5)) * (np.arange(12) > 0)
-  region = region_of(returns.id_of(bin_LxE)[None], repeat_NxL=repeat_1xL)
+  region = region_of(returns.id_of(eighths_LxE)[None], repeat_NxL=repeat_1xL)
   found_LxZ = np.asarray(logits_of(params, region))[0]
   wanted = [[bar, returns.id_of(np.array([2, 1]))] for bar in (7, 10)]
   assert np.argwhere(found_LxZ == 1).tolist() == wanted
@@ -138,19 +145,23 @@ def test_no_return_that_a_form_excludes_has_any_probability_and_all_that_notes_h
     for n in range(400):
       now, then = 2 * bar[n], 2 * (bar[n] - lag[n])
       tokens_NxPxT[n, :, now : now + 2] = tokens_NxPxT[n, :, then : then + 2]
-  config = models.tiny(PATCHES, repeats=3, echoes=(4, 6, 8), returns=True)
+  config = models.tiny(PATCHES, repeats=3, densities=(1, 4), echoes=(4, 6, 8), returns=True)
   region = whole_roll(models.as_crop(tokens_NxPxT, config.halo, config.codec), config)
-  bin_NxLxE, may_be = np.asarray(returns.bins_of(region.return_NxL, config)), []
+  eighths_NxLxE, may_be = np.asarray(returns.eighths_of(region.return_NxL, config)), []
   for e, lag in enumerate(returns.lags(config)):
-    may_be_NxLxB = np.asarray(reprise.possible(region.repeat_NxL, lag, config))
-    assert np.take_along_axis(may_be_NxLxB, bin_NxLxE[..., e : e + 1], axis=2).all()
-    assert may_be_NxLxB.any(axis=2).all()
-    may_be.append(may_be_NxLxB)
+    may_be_NxLxK = np.asarray(reprise.possible(region, lag, config))
+    assert np.take_along_axis(may_be_NxLxK, eighths_NxLxE[..., e : e + 1], axis=2).all()
+    assert may_be_NxLxK.any(axis=2).all()
+    may_be.append(may_be_NxLxK)
   is_none_NxL, lag_NxL = region.repeat_NxL == 0, np.asarray(repeat.lag_of(region.repeat_NxL))
-  assert np.all(may_be[0][is_none_NxL][:, 3:] == 0)  # half or more would be a repeat
+  assert np.all(may_be[0][is_none_NxL][:, 4:] == 0)  # half or more would be a repeat
   assert np.all(may_be[0][lag_NxL == 2].sum(axis=1) == 1)  # just what was said
   assert np.all(may_be[1][lag_NxL == 3].sum(axis=1) == 1)
-  assert may_be[2][:, 4:].all()  # too far back to be repeated
+  # Too far back to be repeated: as much as the densities allow.
+  density_NxL, is_first_L = np.asarray(region.density_NxL), np.arange(12) < 4
+  then_NxL = np.where(is_first_L, 0, np.roll(density_NxL, 4, axis=1))
+  most_NxL = np.array([[0, 0, 0], [0, 8, 6], [0, 6, 8]])[then_NxL, density_NxL]
+  np.testing.assert_array_equal(may_be[2].sum(axis=2), 1 + most_NxL)
 
 
 def test_how_much_returns_is_told_at_every_level():
@@ -162,13 +173,13 @@ def test_how_much_returns_is_told_at_every_level():
       last_C, cond_CxD = np.array([each.row_N.shape[0] * len(grid) - 1]), np.zeros((1, 1))
       each = models.children_of(each, grid, each.canvas_NxQxW, last_C, cond_CxD, CONFIG, level)
       told_E = np.asarray(each.memory.trust_NxE)[0, :2] // NUM_LIKENESSES
-      np.testing.assert_array_equal(told_E, np.array((0, 1, 2, 4, 6))[bins_of(id_)])
+      np.testing.assert_array_equal(told_E, eighths_of(id_))
 
 
 def test_bars_hear_what_returns_in_them():
   params, return_NxL = models.random_params(CONFIG), some_returns()
   other_NxL = return_NxL.copy()
-  other_NxL[:, 5] = (other_NxL[:, 5] + 7) % 25
+  other_NxL[:, 5] = (other_NxL[:, 5] + 7) % 81
 
   @jax.jit
   def place(region):
@@ -189,7 +200,7 @@ def test_levels_below_hear_it(index):
   ])  # fmt: skip
   own_NxL = returns.of_rolls(tokens_NxPxT, CONFIG)
   # Of the last bar, so that no other return follows it.
-  other_NxL = own_NxL.at[:, -1].set((own_NxL[:, -1] + 7) % 25)
+  other_NxL = own_NxL.at[:, -1].set((own_NxL[:, -1] + 7) % 81)
   assert nats(own_NxL)[index] != nats(other_NxL)[index]
 
 
@@ -211,7 +222,7 @@ def test_the_harmony_hears_what_returns():
   params = models.random_params(config)
   params['params']['harmony']['returning'][:] = 0
   region = models.random_region(config, 0, num_steps=24, num=1)
-  other_NxL = region.return_NxL.at[0, 7].set((region.return_NxL[0, 7] + 7) % 25)
+  other_NxL = region.return_NxL.at[0, 7].set((region.return_NxL[0, 7] + 7) % 81)
   plain, other = (
     np.asarray(Fractal(config).apply(params, 'harmony', each, method='bar_logits'))
     for each in (region, region.replace(return_NxL=other_NxL))
@@ -224,7 +235,7 @@ def test_rolls_sum_to_one_whatever_is_said_to_return():
   params = models.random_params(ROLLS, scale=0.2)
   rolls_RxPxT = models.all_rolls(2, 4)
   crop = models.as_crop(rolls_RxPxT, ROLLS.halo, ROLLS.codec)
-  form_L, chord_L = np.array([1, 2, 3, 4]), np.array([3, 20, 4, 8])
+  form_L, chord_L = np.array([1, 3, 3, 5]), np.array([3, 20, 4, 8])
 
   @jax.jit
   @jax.vmap
@@ -237,7 +248,7 @@ def test_rolls_sum_to_one_whatever_is_said_to_return():
     return jax.vmap(one)(crop)
 
   # Of the last bar all returns: those of all rolls together, with each of them.
-  return_ZxL = np.stack([np.zeros(25, int), np.zeros(25, int), np.full(25, 2), np.arange(25)], 1)
+  return_ZxL = np.stack([np.zeros(81, int), np.zeros(81, int), np.full(81, 2), np.arange(81)], 1)
   prob_ZxR = np.exp(-np.asarray(nats_of(return_ZxL), np.float64))
   logp_Z = said_before(params, form_L, return_ZxL, chord_L)
   np.testing.assert_allclose(prob_ZxR.sum(axis=1), np.exp(logp_Z), rtol=1e-4)
