@@ -1,8 +1,9 @@
 """Whether samples keep to their form: what bars were said to be, and what their notes are.
 
 Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, in each
-quarter of their length: as it was said of the samples, as their notes do, as the notes of the valid
-songs do in excerpts of that length, and of the training songs in their beginnings. Of the bars that
+quarter of their length: as it is said of --forms samples, first of those that are drawn, as the
+notes of these do, as the notes of the valid songs do in excerpts of that length, and of the
+training songs in their beginnings. Of the bars that
 are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
 were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
 and by the density that was said, from how many notes on, in how many bars it was, how many bars of
@@ -34,6 +35,7 @@ from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import lag_of, of_rolls
 from fractaljax.model.top import highest_rows
+from fractaljax.music.crop import Crop
 from fractaljax.music.excerpt import beginnings, excerpts
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
@@ -43,10 +45,13 @@ from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.retry import PARTS
 from fractaljax.sampling.whole import decide_whole
-from fractaljax.training.trained import load
+from fractaljax.training.trained import Trained, load
 
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _NUM = flags.DEFINE_integer('num', 64, 'samples', lower_bound=1)
+_FORMS = flags.DEFINE_integer(
+  'forms', 512, 'samples of which is said what repeats, with or without notes', lower_bound=1
+)
 _STEPS = flags.DEFINE_integer('steps', 512, 'length of each', lower_bound=64)
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'samples at a time', lower_bound=1)
 _TRIES = flags.DEFINE_integer(
@@ -56,10 +61,22 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def said_forms(model: Fractal, params, crop, noise, knobs):
-  """What the sampler says that bars repeat, and so on, fields of `Region`; by this noise."""
+def _said(model: Fractal, params, crop, noise, knobs):
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
   return {name: getattr(job.region, name) for name in PARTS}
+
+
+def said_forms(trained: Trained, num: int, nothing: Crop) -> dict[str, np.ndarray | None]:
+  """What the sampler says that bars repeat, and so on, fields of `Region`, of the first samples."""
+  config, num_steps = trained.model.config, nothing.valid_T.shape[0]
+
+  def batch(number_N):
+    crop_N = jax.tree.map(lambda x: np.repeat(x[None], len(number_N), axis=0), nothing)
+    noise = numbered_noise(config, _SEED.value, number_N, num_steps)
+    return _said(trained.model, trained.params, crop_N, noise, make_knobs(config))
+
+  batches = [batch(np.arange(first, min(first + 64, num))) for first in range(0, num, 64)]
+  return jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
 
 
 def rolls_of(songs: Sequence[Song], num_steps: int, config: ModelConfig) -> np.ndarray:
@@ -97,10 +114,8 @@ def main(_):
     model, trained.params, Plan(tries=_TRIES.value), make_knobs(config), nothing, _NUM.value,
     _BATCH_SIZE.value, _SEED.value, trained.placement,
   )  # fmt: skip
-  crop_N = jax.tree.map(lambda x: np.repeat(x[None], _NUM.value, axis=0), nothing)
-  noise = numbered_noise(config, _SEED.value, np.arange(_NUM.value), num_steps)
-  said = said_forms(model, trained.params, crop_N, noise, make_knobs(config))
-  said = jax.tree.map(np.asarray, said)
+  forms = said_forms(trained, max(_FORMS.value, _NUM.value), nothing)
+  said = jax.tree.map(lambda x: x[: _NUM.value], forms)
   said_NxL = said['repeat_NxL']
   rolls = {
     'found': drawn.tokens_BxPxT,
@@ -110,7 +125,9 @@ def main(_):
   found = {name: np.asarray(of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
   notes = {name: num_notes(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
   common_NxL = common_eighths(drawn.tokens_BxPxT, lag_of(said_NxL), config)
-  shares = {name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': said_NxL, **found}.items()}
+  shares = {
+    name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': forms['repeat_NxL'], **found}.items()
+  }
   densities = tops = returning = chords = None
   if config.densities:
     densities = by_bin(said['density_NxL'], notes['found'], notes['songs'], config.densities)
@@ -122,11 +139,11 @@ def main(_):
   if config.chords:
     chord_NxL = said['chord_NxL']
     ids = {name: np.asarray(chord.of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
-    again = {name: same_again(x_NxL) for name, x_NxL in {'said': chord_NxL, **ids}.items()}
+    again = {name: same_again(x_NxL) for name, x_NxL in {'said': forms['chord_NxL'], **ids}.items()}
     chords = {'kept': round(float((ids['found'] == chord_NxL).mean()), 3), **again}
   setting.report(
-    benchmark='forms', step=trained.step, steps=num_steps, samples=_NUM.value,
-    tries=_TRIES.value, **shares,
+    benchmark='forms', step=trained.step, steps=num_steps, forms=len(forms['repeat_NxL']),
+    samples=_NUM.value, tries=_TRIES.value, **shares,
     kept=kept(said_NxL, found['found'], common_NxL),
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
