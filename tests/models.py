@@ -127,7 +127,7 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, NUM_TRUSTS, echo_shape[:2]), jnp.int32),
       jnp.asarray(rng.integers(0, 4, (*echo_shape[:2], 4)), jnp.int32),
       jnp.asarray(rng.integers(0, 3, (*echo_shape[:2], 4)), jnp.int32),
-      jnp.asarray(rng.integers(0, 9, (*echo_shape[:2], 3)), jnp.int32),
+      jnp.asarray(rng.integers(0, 9, (*echo_shape[:2], 4)), jnp.int32),
       None,
     )
   repeat_NxL = return_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
