@@ -33,7 +33,7 @@ from fractaljax.model import chord, returns
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import num_notes
 from fractaljax.model.fractal import Fractal
-from fractaljax.model.repeat import lag_of, of_rolls
+from fractaljax.model.repeat import NUM_EIGHTHS, lag_of, of_rolls
 from fractaljax.model.top import highest_rows
 from fractaljax.music.crop import Crop
 from fractaljax.music.excerpt import beginnings, excerpts
@@ -99,7 +99,7 @@ def by_echo(said_NxL, found_NxPxT, songs_NxPxT, config: ModelConfig):
       common_eighths(x_NxPxT, np.full((len(x_NxPxT), said_NxL.shape[1]), lag), config)
       for x_NxPxT in (found_NxPxT, songs_NxPxT)
     )
-    table[lag] = by_bin(eighths_NxLxE[..., e], *common, tuple(range(1, returns.NUM_EIGHTHS)))
+    table[lag] = by_bin(eighths_NxLxE[..., e], *common, tuple(range(1, NUM_EIGHTHS)))
   return table
 
 

@@ -24,7 +24,7 @@ from fractaljax.model.bars import Bars
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
-from fractaljax.model.repeat import EIGHTHS, after, eighths_of, lag_of, num_repeats
+from fractaljax.model.repeat import EIGHTHS, NUM_EIGHTHS, after, eighths_of, lag_of, num_repeats
 
 
 class Form(Bars):
@@ -128,7 +128,7 @@ class FormEmbed(nn.Module):
     """Embeddings of repeat, density and top, (N, L, D)."""
     parts = [
       ('lag', self.config.repeats + 1, lag_of(region.repeat_NxL)),
-      ('eighths', EIGHTHS[-1] + 1, eighths_of(region.repeat_NxL)),
+      ('eighths', NUM_EIGHTHS, eighths_of(region.repeat_NxL)),
     ]
     if self.config.densities:
       parts.append(('density', density.num_bins(self.config), region.density_NxL))

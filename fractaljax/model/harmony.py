@@ -15,7 +15,7 @@ from fractaljax.model.bars import Bars
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.form import FormEmbed
 from fractaljax.model.region import Region
-from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
+from fractaljax.model.repeat import EIGHTHS, NUM_EIGHTHS, eighths_of, lag_of
 
 # Bars before, the chords of which have tables of what comes so many bars after them.
 LAGS = 1, 2, 4, 8, 16
@@ -35,7 +35,7 @@ class Harmony(Bars):
     if config.returns:
       self.returns = returns.ReturnsEmbed(config, width, nn.Embed.embedding_init)
       # Of each echo, by how much of it returns: the chord there, and here.
-      shape = len(config.echoes), returns.NUM_EIGHTHS, NUM_CHORDS, NUM_CHORDS
+      shape = len(config.echoes), NUM_EIGHTHS, NUM_CHORDS, NUM_CHORDS
       self.returning = self.param('returning', zeros, shape)
     self.out = nn.Dense(NUM_CHORDS, dtype=jnp.float32, kernel_init=zeros)
 

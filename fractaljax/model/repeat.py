@@ -14,6 +14,7 @@ from fractaljax.music.codec import Codec
 PARTS = 4096
 # A bar has four eighths of its notes in common with one that it repeats, or more; 8 is all of them.
 EIGHTHS = 4, 5, 6, 7, 8
+NUM_EIGHTHS = EIGHTHS[-1] + 1  # and none of them
 
 
 def num_repeats(most: int) -> int:

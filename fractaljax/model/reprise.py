@@ -16,10 +16,10 @@ from fractaljax.model.config import ModelConfig
 from fractaljax.model.form import FormEmbed
 from fractaljax.model.nats import NEVER
 from fractaljax.model.region import Region
-from fractaljax.model.repeat import EIGHTHS, eighths_of, lag_of
+from fractaljax.model.repeat import EIGHTHS, NUM_EIGHTHS, eighths_of, lag_of
 
 # How much two earlier bars have in common: eighths, or that no return says it.
-NUM_BETWEEN = returns.NUM_EIGHTHS + 1
+NUM_BETWEEN = NUM_EIGHTHS + 1
 
 
 class Reprise(Bars):
@@ -34,7 +34,7 @@ class Reprise(Bars):
     config, width = self.config, self.config.levels[0].width
     self.embed = returns.ReturnsEmbed(config, width, nn.Embed.embedding_init)
     self.form = FormEmbed(config, width, nn.Embed.embedding_init)
-    num_echoes, num_eighths = len(config.echoes), returns.NUM_EIGHTHS
+    num_echoes, num_eighths = len(config.echoes), NUM_EIGHTHS
     # Of each echo: by what the bar repeats, see `kinds`, and by the densities there and here.
     self.like = self.param('like', zeros, (num_echoes, num_kinds(), num_eighths))
     if config.densities:
@@ -73,10 +73,15 @@ class Reprise(Bars):
     """Logits of the eighths of one echo, (N, L, K)."""
     logits_NxLxK = jnp.asarray(self.like)[e, kinds(region, e, self.config)]
     if self.config.densities:
-      lag, bar_L = returns.lags(self.config)[e], np.arange(region.repeat_NxL.shape[1])
-      then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
+      then_NxL = density_then(region, returns.lags(self.config)[e])
       logits_NxLxK += jnp.asarray(self.density)[e, then_NxL, region.density_NxL]
     return logits_NxLxK
+
+
+def density_then(region: Region, lag: int):
+  """The density so many bars before each bar, (N, L); that of the first bar where there is none."""
+  bar_L = np.arange(region.density_NxL.shape[1])
+  return region.density_NxL[:, np.maximum(bar_L - lag, 0)]
 
 
 def num_kinds() -> int:
@@ -121,11 +126,11 @@ def possible(region: Region, lag: int, config: ModelConfig):
   less than half in common with any that it could repeat. Bars of so many notes and of so few have
   no more in common than the few. Nothing returns of what is not there.
   """
-  eighths_K, bar_L = np.arange(returns.NUM_EIGHTHS), np.arange(region.repeat_NxL.shape[1])
+  eighths_K, bar_L = np.arange(NUM_EIGHTHS), np.arange(region.repeat_NxL.shape[1])
   may_be_NxLxK = (bar_L >= lag)[:, None] | (eighths_K == 0)
   if config.densities:
-    then_NxL = region.density_NxL[:, np.maximum(bar_L - lag, 0)]
-    most_NxL = jnp.asarray(density.most_eighths(config))[then_NxL, region.density_NxL]
+    most_BxB = jnp.asarray(density.most_eighths(config))
+    most_NxL = most_BxB[density_then(region, lag), region.density_NxL]
     may_be_NxLxK &= eighths_K <= most_NxL[..., None]
   if lag <= config.repeats:
     may_be_NxLxK &= (region.repeat_NxL > 0)[..., None] | (eighths_K < EIGHTHS[0])

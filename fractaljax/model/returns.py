@@ -15,9 +15,7 @@ import numpy as np
 
 from fractaljax.model import repeat
 from fractaljax.model.config import ModelConfig
-
-# None of their notes in common, one eighth or more, and so on; the last is all.
-NUM_EIGHTHS = 9
+from fractaljax.model.repeat import NUM_EIGHTHS
 
 
 def num_ids(config: ModelConfig) -> int:
@@ -39,14 +37,19 @@ def eighths_of(id_x, config: ModelConfig):
   return id_x[..., None] // NUM_EIGHTHS ** np.arange(len(config.echoes)) % NUM_EIGHTHS
 
 
+def overlaps(tokens_NxPxT, config: ModelConfig):
+  """`repeat.overlaps` as far back as a bar can repeat one or has an echo."""
+  steps, most = config.levels[0].patch[1], max((config.repeats, *lags(config)))
+  return repeat.overlaps(tokens_NxPxT, steps, most, config.codec)
+
+
 def of_rolls(tokens_NxPxT, config: ModelConfig):
   """The returns of the bars of rolls, (N, L), by those notes that are known.
 
   Nothing where there is no bar so far before, or no note in either.
   """
-  steps, lag_E = config.levels[0].patch[1], np.array(lags(config))
-  shape = repeat.overlaps(tokens_NxPxT, steps, max(config.repeats, *lag_E), config.codec)
-  both_NxLxE, either_NxLxE = (x_NxLxK[..., lag_E] for x_NxLxK in shape)
+  lag_E = np.array(lags(config))
+  both_NxLxE, either_NxLxE = (x_NxLxK[..., lag_E] for x_NxLxK in overlaps(tokens_NxPxT, config))
   return id_of(8 * both_NxLxE // jnp.maximum(either_NxLxE, 1))
 
 

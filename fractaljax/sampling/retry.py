@@ -119,10 +119,9 @@ def coming_again(region: Region, bar_N, canvas, config: ModelConfig) -> Again:
   """What comes again in a bar of each roll."""
   here = jnp.arange(len(canvas)), bar_N
   lag_NxS = due.said_lags(region.repeat_NxL[here], config)
-  steps, most = config.levels[0].patch[1], max((config.repeats, *returns.lags(config)))
   both_NxS, either_NxS = (
     jnp.take_along_axis(x_NxLxK[here], lag_NxS, axis=1)
-    for x_NxLxK in repeat.overlaps(region.inner(canvas), steps, most, config.codec)
+    for x_NxLxK in returns.overlaps(region.inner(canvas), config)
   )
   return_N = region.return_NxL[here] if config.returns else None
   eighths_NxS = due.said_eighths(region.repeat_NxL[here], return_N, config)
