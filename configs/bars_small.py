@@ -46,7 +46,6 @@ def get_config() -> ConfigDict:
   )  # fmt: skip
   config.optimizer.learning_rate = 2e-3
   config.optimizer.b2 = 0.99  # an update is of one crop, and rare values are many updates apart
-  config.optimizer.clip_norm = 16.0  # outliers: to clip every crop weighs the predictable ones more
   config.optimizer.ema_decay = 0.998
   config.eval_every = 2_000
   return config

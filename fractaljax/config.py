@@ -34,7 +34,7 @@ def base() -> ConfigDict:
   config.optimizer.b1 = 0.9
   config.optimizer.b2 = 0.95
   config.optimizer.weight_decay = 0.05  # on matrices only
-  config.optimizer.clip_norm = 1.0
+  config.optimizer.clip_norm = 16.0  # outliers alone: if all are, hard songs count too little
   config.optimizer.accumulate = 1  # parts that a batch is taken in, one after another
   config.optimizer.ema_decay = 0.999
   config.optimizer.max_skipped = 10  # updates in a row that may not be finite; then the run stops
