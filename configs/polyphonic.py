@@ -8,7 +8,8 @@ Command:   python benchmarks/polyphonic.py --dataset=nottingham
            (or --config=configs/polyphonic.py:nottingham with fractaljax.main, on prepared songs)
 Hardware:  one core of an AMD EPYC, 23 to 72 minutes
 Result:    nats a step of the valid sequences: JSB 4.76, Nottingham 1.02, MuseData 4.17,
-           Piano-midi 4.84, after 1,500 to 2,800 updates; see RESULTS.md
+           Piano-midi 4.84, after 1,500 to 2,800 updates (the first two by an earlier model of
+           1.76M parameters, these have 2.26M); see RESULTS.md
 """
 
 from ml_collections import ConfigDict
