@@ -7,11 +7,12 @@ training songs in their beginnings. Of the bars that
 are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
 were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
 and by the density that was said, from how many notes on, in how many bars it was, how many bars of
-the songs have it, how many of the first do, and their notes. By the top that was said the same of
-the pitches of the highest notes, and by what was said to return of each echo the same of the
-eighths of their notes that both have in common. Then, if the model says chords, the share of bars
-that have the chord that was said; and the share that has that of so many bars before, as it was
-said of the samples and by the notes of all.
+the songs have it, how many of the first do, and their notes; and how many first bars have each
+density, as it is said of --forms samples and in the beginnings of the training songs. By the top
+that was said the same of the pitches of the highest notes, and by what was said to return of each
+echo the same of the eighths of their notes that both have in common. Then, if the model says
+chords, the share of bars that have the chord that was said; and the share that has that of so many
+bars before, as it was said of the samples and by the notes of all.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -24,14 +25,14 @@ import numpy as np
 from absl import flags
 
 from benchmarks import setting
-from benchmarks.kept import by_bin, by_quarter, common_eighths, kept, same_again
+from benchmarks.kept import by_bin, by_quarter, common_eighths, in_bins, kept, same_again
 from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
 from fractaljax.model import chord, returns
 from fractaljax.model.config import ModelConfig
-from fractaljax.model.density import num_notes
+from fractaljax.model.density import bin_of, num_notes
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import NUM_EIGHTHS, lag_of, of_rolls
 from fractaljax.model.top import highest_rows
@@ -128,9 +129,14 @@ def main(_):
   shares = {
     name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': forms['repeat_NxL'], **found}.items()
   }
-  densities = tops = returning = chords = None
+  densities = first_bars = tops = returning = chords = None
   if config.densities:
     densities = by_bin(said['density_NxL'], notes['found'], notes['songs'], config.densities)
+    own_NxL = bin_of(notes['beginnings'], config.densities)
+    first_bars = {
+      name: in_bins(bin_NxL[:, 0], config.densities)
+      for name, bin_NxL in {'said': forms['density_NxL'], 'beginnings': own_NxL}.items()
+    }
   if config.tops:
     highest = (highest_pitches(rolls[name], config) for name in ('found', 'songs'))
     tops = by_bin(said['top_NxL'], *highest, config.tops)
@@ -147,7 +153,7 @@ def main(_):
     kept=kept(said_NxL, found['found'], common_NxL),
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
-    tops=tops, returns=returning, chords=chords,
+    first_bars=first_bars, tops=tops, returns=returning, chords=chords,
   )  # fmt: skip
 
 

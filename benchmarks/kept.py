@@ -39,6 +39,15 @@ def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
   return table
 
 
+def in_bins(bin_N, edges: tuple[int, ...]) -> dict[int, float]:
+  """By the lower edge of each bin, the first beginning at 0: its share."""
+  least_K = (0, *edges)
+  count_K = np.bincount(np.asarray(bin_N), minlength=len(least_K))
+  return {
+    least: round(float(num / len(bin_N)), 3) for least, num in zip(least_K, count_K, strict=True)
+  }
+
+
 def by_bin(said_NxL, x_NxL, songs_NxL, edges: tuple[int, ...]) -> dict[int, list[float]]:
   """By the lower edge of each bin: how often it was said, whether it was kept, what came.
 

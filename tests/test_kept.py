@@ -3,7 +3,7 @@
 import numpy as np
 
 import models
-from benchmarks.kept import by_bin, by_quarter, common_eighths, kept
+from benchmarks.kept import by_bin, by_quarter, common_eighths, in_bins, kept
 from fractaljax.model.density import num_notes
 from fractaljax.model.repeat import id_of, of_rolls
 
@@ -40,3 +40,7 @@ def test_a_density_is_kept_where_a_bar_has_as_many_notes_as_were_said():
   # Said are 7 or more for the first three bars, fewer for the last.
   table = by_bin(np.array([[2, 2, 2, 1]]), count_NxL, songs_NxL, (1, 7))
   assert table == {1: [0.25, 0.25, 0.0, 0.0], 7: [0.75, 0.5, 0.667, 7.333]}
+
+
+def test_bins_are_told_by_their_lower_edges_and_those_of_none_too():
+  assert in_bins(np.array([0, 2, 2, 3]), (1, 7, 9)) == {0: 0.25, 1: 0.0, 7: 0.5, 9: 0.25}
