@@ -3,16 +3,16 @@
 Draws samples from nothing, at temperature 1. Prints which share of the bars repeat one, in each
 quarter of their length: as it is said of --forms samples, first of those that are drawn, as the
 notes of these do, as the notes of the valid songs do in excerpts of that length, and of the
-training songs in their beginnings. Of the bars that
-are said to repeat one, how many do so at the lag that was said, by how many eighths of the notes
-were said to come again; and how many eighths do, on average. Then the notes a bar, in each quarter;
-and by the density that was said, from how many notes on, in how many bars it was, how many bars of
-the songs have it, how many of the first do, and their notes; and how many first bars have each
-density, as it is said of --forms samples and in the beginnings of the training songs. By the top
-that was said the same of the pitches of the highest notes, and by what was said to return of each
-echo the same of the eighths of their notes that both have in common. Then, if the model says
-chords, the share of bars that have the chord that was said; and the share that has that of so many
-bars before, as it was said of the samples and by the notes of all.
+training songs in their beginnings. Of the bars that are said to repeat one, how many do so at the
+lag that was said, by how many eighths of the notes were said to come again; and how many eighths
+do, on average. Then the notes a bar, in each quarter; and by the density that was said, from how
+many notes on, in how many bars it was, how many bars of the songs have it, how many of the first
+do, and their notes; and how many first bars have each density, as it is said of --forms samples and
+in the beginnings of the training songs. By the top that was said the same of the pitches of the
+highest notes, and by what was said to return of each echo the same of the eighths of their notes
+that both have in common. Then, if the model says chords, the share of bars that have the chord that
+was said; and the share that has that of so many bars before, as it was said of the samples and by
+the notes of all.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """

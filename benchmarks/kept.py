@@ -41,10 +41,8 @@ def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:
 
 def in_bins(bin_N, edges: tuple[int, ...]) -> dict[int, float]:
   """By the lower edge of each bin, the first beginning at 0: its share."""
-  least_K = (0, *edges)
-  count_K = np.bincount(np.asarray(bin_N), minlength=len(least_K))
   return {
-    least: round(float(num / len(bin_N)), 3) for least, num in zip(least_K, count_K, strict=True)
+    least: round(float((bin_N == number).mean()), 3) for number, least in enumerate((0, *edges))
   }
 
 
