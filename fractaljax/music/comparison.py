@@ -19,8 +19,8 @@ class Row(NamedTuple):
   Attributes:
     name: of the figure.
     samples, songs: its mean.
-    error: standard error of the songs' mean, as if all excerpts were of songs of their own; 0 of a
-      single one.
+    error: standard error of the difference of the two, as if all excerpts were of songs of their
+      own; a single one has none to add.
     overlap: of the distributions of samples and songs, 0 .. 1.
     ceiling: of those of training songs and songs; None without training songs.
   """
@@ -37,45 +37,78 @@ class Row(NamedTuple):
     """Samples over songs; None where the songs have nothing."""
     return self.samples / self.songs if self.songs else None
 
+  @property
+  def z(self) -> float | None:
+    """The difference in standard errors; None where these are 0."""
+    return (self.samples - self.songs) / self.error if self.error else None
+
 
 class Comparison(NamedTuple):
   """All figures of samples and songs.
 
   Attributes:
     rows: one a figure.
+    copied: of the bars that are in a training song; None without training songs.
     num_samples, num_excerpts: how many were compared.
     onsets: share of the notes at each of the 16 steps of a bar, of samples and of songs.
   """
 
   rows: list[Row]
+  copied: Row | None
   num_samples: int
   num_excerpts: int
   onsets: tuple[list[float], list[float]]
 
+  @property
+  def num_close(self) -> int:
+    """How many means are within 5 % of the songs'."""
+    return sum(abs(row.samples - row.songs) <= 0.05 * abs(row.songs) for row in self.rows)
+
+  @property
+  def overlap(self) -> float:
+    """The mean of the figures' overlaps."""
+    return sum(row.overlap for row in self.rows) / len(self.rows)
+
+  @property
+  def ceiling(self) -> float | None:
+    """The mean of their ceilings; None without training songs."""
+    ceilings = [row.ceiling for row in self.rows if row.ceiling is not None]
+    return sum(ceilings) / len(ceilings) if ceilings else None
+
   def table(self) -> str:
-    """A line a figure, for people."""
+    """A line a figure and one of them all, for people."""
     lines = [
-      f'{"figure":28}{"samples":>9}{"songs":>9}{"+-":>8}{"ratio":>8}{"overlap":>9}{"ceiling":>9}'
+      f'{"figure":28}{"samples":>9}{"songs":>9}{"ratio":>8}{"+-":>8}{"z":>8}{"overlap":>9}'
+      f'{"ceiling":>9}'
     ]
-    for row in self.rows:
+    for row in self._all_rows:
       lines.append(
-        f'{row.name:28}{row.samples:9.3f}{row.songs:9.3f}{row.error:8.3f}{_shown(row.ratio, 8)}'
-        f'{_shown(row.overlap, 9)}{_shown(row.ceiling, 9)}'
+        f'{row.name:28}{row.samples:9.3f}{row.songs:9.3f}{_shown(row.ratio, 8)}{row.error:8.3f}'
+        f'{_shown(row.z, 8)}{_shown(row.overlap, 9)}{_shown(row.ceiling, 9)}'
       )
-    return '\n'.join(lines)
+    close = f'{self.num_close} of {len(self.rows)} means within 5 %'
+    return '\n'.join([*lines, f'{close:70}{_shown(self.overlap, 9)}{_shown(self.ceiling, 9)}'])
 
   def summary(self) -> dict:
     """The same for JSON: [samples, songs] of each figure; errors, ratios and so on by name."""
+    rows = self._all_rows
     return {
       'samples': self.num_samples,
       'excerpts': self.num_excerpts,
-      **{row.name: [round(row.samples, 4), round(row.songs, 4)] for row in self.rows},
-      'errors': {row.name: _rounded(row.error) for row in self.rows},
-      'ratios': {row.name: _rounded(row.ratio) for row in self.rows},
-      'overlaps': {row.name: _rounded(row.overlap) for row in self.rows},
-      'ceilings': {row.name: _rounded(row.ceiling) for row in self.rows},
+      'within_5_percent': [self.num_close, len(self.rows)],
+      'overlap': _rounded(self.overlap),
+      'ceiling': _rounded(self.ceiling),
+      **{row.name: [round(row.samples, 4), round(row.songs, 4)] for row in rows},
+      'errors': {row.name: _rounded(row.error) for row in rows},
+      'ratios': {row.name: _rounded(row.ratio) for row in rows},
+      'overlaps': {row.name: _rounded(row.overlap) for row in rows},
+      'ceilings': {row.name: _rounded(row.ceiling) for row in rows},
       'onset_histogram': [[_rounded(share) for share in shares] for shares in self.onsets],
     }
+
+  @property
+  def _all_rows(self) -> list[Row]:
+    return self.rows if self.copied is None else [*self.rows, self.copied]
 
 
 def compare(
@@ -100,12 +133,13 @@ def compare(
   samples, held_out = excerpts(samples, num_steps), cut(songs, num_steps)
   seen = None if train is None else spread(cut(train, num_steps), len(samples))
   rows = [_row(name, figure, samples, held_out, seen) for name, figure in FIGURES.items()]
+  copied = None
   if train is not None:
     figure = Figure(functools.partial(copied_bars, names=all_bar_names(train)))
     # All bars of training songs are bars of training songs: that is no ceiling.
-    rows.append(_row('copied_bars', figure, samples, held_out, None))
+    copied = _row('copied_bars', figure, samples, held_out, None)
   onsets = onset_histogram(samples), onset_histogram(held_out)
-  return Comparison(rows, len(samples), len(held_out), onsets)
+  return Comparison(rows, copied, len(samples), len(held_out), onsets)
 
 
 def _row(
@@ -115,16 +149,15 @@ def _row(
   ceiling = None
   if train is not None:
     ceiling = overlap(values_of(figure, train), b_M, figure.bin_width)
-  return Row(
-    name, mean(a_N), mean(b_M), _error(figure, songs), overlap(a_N, b_M, figure.bin_width), ceiling
-  )
+  error = (_variance(figure, samples) + _variance(figure, songs)) ** 0.5
+  return Row(name, mean(a_N), mean(b_M), error, overlap(a_N, b_M, figure.bin_width), ceiling)
 
 
-def _error(figure: Figure, songs: list[Song]) -> float:
-  """The standard error of the mean over songs of a figure's mean in each."""
+def _variance(figure: Figure, songs: list[Song]) -> float:
+  """That of the mean over songs of a figure's mean in each, from how these differ."""
   each = [values_of(figure, [song]) for song in songs]
   means = [mean(values) for values in each if len(values)]
-  return float(np.std(means, ddof=1)) / len(means) ** 0.5 if len(means) > 1 else 0.0
+  return float(np.var(means, ddof=1)) / len(means) if len(means) > 1 else 0.0
 
 
 def _rounded(value: float | None) -> float | None:

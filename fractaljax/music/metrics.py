@@ -48,11 +48,6 @@ def onset_histogram(songs: Sequence[Song]) -> list[float]:
   return (count_16 / max(count_16.sum(), 1)).tolist()
 
 
-def pitch_class_entropy(notes_Nx4: np.ndarray) -> float:
-  """Entropy of the notes' pitch classes, in bits."""
-  return float(bars.entropy(np.bincount(notes_Nx4[:, PITCH] % 12, minlength=12)[None])[0])
-
-
 def _sounding(song: Song) -> np.ndarray:
   """Number of notes that sound at each step."""
   return Codec('binary').encode(song.notes_Nx4, song.num_steps).sum(axis=0)
@@ -99,7 +94,6 @@ FIGURES = {
   'onset_in_bar': Figure(bars.onset_places, 1),
   'on_beat_share': Figure(_on_beat_share),
   'in_key_share': Figure(_all_notes(in_key_share)),
-  'pitch_class_entropy': Figure(_all_notes(pitch_class_entropy)),
   'pitch_class_entropy_1_bar': Figure(functools.partial(bars.pitch_class_entropies, num_bars=1)),
   'pitch_class_entropy_4_bars': Figure(functools.partial(bars.pitch_class_entropies, num_bars=4)),
   'groove_similarity': Figure(repetition.groove_similarity),

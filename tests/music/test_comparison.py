@@ -20,12 +20,19 @@ def songs():
 def test_songs_beside_themselves_overlap_wholly_and_copy_every_bar(songs):
   found = compare(songs, songs, songs, STEPS)
   for row in found.rows:
-    if row.name != 'copied_bars':
-      assert row.samples == row.songs
-      assert row.overlap == pytest.approx(1)
-      assert row.ceiling == pytest.approx(1)
-  assert (found.rows[-1].samples, found.rows[-1].ceiling) == (1, None)
+    assert row.samples == row.songs
+    assert (row.overlap, row.ceiling) == (pytest.approx(1), pytest.approx(1))
+  assert (found.num_close, found.overlap) == (len(FIGURES), pytest.approx(1))
+  assert found.ceiling == pytest.approx(1)
+  assert (found.copied.samples, found.copied.ceiling) == (1, None)
   assert found.onsets[0] == found.onsets[1]
+
+
+def test_a_mean_is_close_within_5_percent_on_either_side(songs):
+  found = compare(songs, songs, None, STEPS)
+  for factor, is_close in ((1.049, 1), (0.951, 1), (1.051, 0), (0.949, 0)):
+    rows = [row._replace(samples=row.songs * factor) for row in found.rows if row.songs]
+    assert found._replace(rows=rows).num_close == is_close * len(rows)
 
 
 def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
@@ -38,12 +45,19 @@ def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
   assert pitch[0].ceiling > pitch[1].ceiling + 0.1
 
 
-def test_the_error_is_that_of_a_mean_of_songs(songs):
-  pitch_S = [song.notes_Nx4[:, 2].mean() for song in excerpts(songs, STEPS)]
-  row_of = {row.name: row for row in compare(songs, songs, None, STEPS).rows}
-  assert row_of['pitch_mean'].error == pytest.approx(np.std(pitch_S, ddof=1) / len(pitch_S) ** 0.5)
-  alike = compare(songs, [Song(songs[0].notes_Nx4, STEPS)] * 4, None, STEPS)
-  assert all(row.error == pytest.approx(0, abs=1e-9) for row in alike.rows)
+def test_the_error_is_that_of_the_difference_of_two_means_of_songs(songs):
+  few = songs[:3]
+  variances = [
+    np.var([song.notes_Nx4[:, 2].mean() for song in excerpts(side, STEPS)], ddof=1)
+    / len(excerpts(side, STEPS))
+    for side in (few, songs)
+  ]
+  pitch = {row.name: row for row in compare(few, songs, None, STEPS).rows}['pitch_mean']
+  assert pitch.error == pytest.approx(sum(variances) ** 0.5)
+  assert pitch.z == pytest.approx((pitch.samples - pitch.songs) / pitch.error)
+  alike = [Song(songs[0].notes_Nx4, STEPS)] * 4
+  assert all(row.error < 1e-9 for row in compare(alike, alike, None, STEPS).rows)
+  assert compare(alike[:1], alike[:1], None, STEPS).rows[0].z is None
 
 
 def test_songs_can_be_represented_by_their_beginnings(songs):
@@ -67,6 +81,7 @@ def test_silence_beside_songs_and_no_training_songs(songs):
   row_of = {row.name: row for row in found.rows}
   assert (row_of['notes_per_bar'].ratio, row_of['pitch_mean'].overlap) == (0, 0)
   assert all(row.ceiling is None for row in found.rows)
+  assert (found.copied, found.ceiling) == (None, None)
   assert compare(songs, [silence], None, STEPS).rows[0].ratio is None
 
 
@@ -74,10 +89,13 @@ def test_the_table_and_its_json_have_every_figure(songs):
   found = compare(songs[:2], songs[2:4], songs[4:], STEPS)
   lines = found.table().splitlines()
   names = [*FIGURES, 'copied_bars']
-  assert [line.split()[0] for line in lines[1:]] == names
+  assert [line.split()[0] for line in lines[1:-1]] == names
   assert len(set(map(len, lines))) == 1
+  assert lines[-1].split()[:3] == [str(found.num_close), 'of', str(len(FIGURES))]
+  assert float(lines[-1].split()[-1]) == pytest.approx(found.ceiling, abs=1e-2)
   summary = json.loads(json.dumps(found.summary()))
   shown = [float(text) for text in lines[1].split()[1:3]]
+  assert summary['within_5_percent'] == [found.num_close, len(FIGURES)]
   assert summary['errors']['notes_per_bar'] == pytest.approx(found.rows[0].error, abs=1e-3)
   assert summary['notes_per_bar'] == pytest.approx(shown, abs=1e-3)
   for part in ('errors', 'ratios', 'overlaps', 'ceilings'):

@@ -31,7 +31,6 @@ def test_figures_of_three_notes_counted_by_hand():
     'onset_in_bar': 0,  # bars of other than 16 steps have no places in common with it
     'on_beat_share': 2 / 3,
     'in_key_share': 2 / 3 + 1 / 3 * 1,  # G major has all three
-    'pitch_class_entropy': np.log2(3),
     'pitch_class_entropy_1_bar': (1 + 0) / 2,
     'pitch_class_entropy_4_bars': np.log2(3),  # of the two bars that there are
     'groove_similarity': 3 / 4,  # the bars differ at step 2
@@ -49,7 +48,6 @@ def test_songs_are_pooled_by_notes_and_steps_and_keys_are_their_own():
   )
   figures = statistics([song(*white, num_steps=16), song(*black, num_steps=32)])
   assert figures['in_key_share'] == 1.0
-  assert figures['pitch_class_entropy'] == pytest.approx(np.log2(7))
   assert figures['notes_per_bar'] == pytest.approx(14 / 3)
   assert figures['silent_steps'] == pytest.approx((9 / 16 + 25 / 32) / 2)
 
