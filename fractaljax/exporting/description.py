@@ -7,7 +7,7 @@ from fractaljax.checksum import crc32
 from fractaljax.errors import UserError
 
 NAME = 'export.json'
-FORMAT, VERSION = 'fractaljax export', 5
+FORMAT, VERSION = 'fractaljax export', 6
 
 
 def write(folder: Path, about: dict) -> dict:

@@ -12,7 +12,7 @@ from fractaljax.music.attributes import num_ids
 from fractaljax.sampling import known
 from fractaljax.sampling.job import numbered_noise
 from fractaljax.sampling.options import Plan, make_knobs
-from fractaljax.sampling.sampler import sample
+from fractaljax.sampling.sampler import sample_and_tell
 
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
 # Programs are stored as flatbuffers, whose offsets have 32 bits with a sign.
@@ -20,7 +20,7 @@ MAX_BYTES = 2**31 - 2**24
 
 
 def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: list[str]) -> bytes:
-  """Lowers the sampler to StableHLO; `jax.export.deserialize` reads it.
+  """Lowers `sample_and_tell` to StableHLO; `jax.export.deserialize` reads it.
 
   Args:
     model: the model.
@@ -47,7 +47,7 @@ def serialize(model: Fractal, params, dtype: str, num_steps: int, platforms: lis
       crop_B = crop_B._replace(attributes_A=attributes_BxA)
     noise = numbered_noise(model.config, seed, number_B, num_steps)
     knobs = make_knobs(model.config, temperature_L, gate_bias)
-    return sample(model, Plan(), params, crop_B, noise, knobs)
+    return sample_and_tell(model, Plan(), params, crop_B, noise, knobs)
 
   (batch,) = jax.export.symbolic_shape('B')
   shapes = {}

@@ -4,7 +4,7 @@ It needs jax, numpy and flatbuffers, nothing else, and a jax at most half a year
 named in export.json. There too is what the program takes and what the tokens mean. In short:
 
   program = jax.export.deserialize(bytearray(open('sampler.jax_export', 'rb').read()))
-  tokens_BxPxT = program.call(
+  tokens_BxPxT, attributes_BxA = program.call(
     tokens_BxPxT=known, seed=..., number_B=..., temperature_L=..., gate_bias=...)
 """
 
@@ -32,7 +32,9 @@ def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known=None, attributes
     attributes: ids (A,) or (num, A), if the model has any; 0 where it is to draw one.
 
   Returns:
-    tokens_BxPxT, int32.
+    tokens_BxPxT and attributes_BxA, int32: the rolls, and the ids that they have, given or drawn;
+    A = 0 if the model has no attributes. In export.json are the edges of their bins: that of id
+    i + 2 begins at edge i.
   """
   takes = json.loads((FOLDER / 'export.json').read_text())['inputs']
   program = jax.export.deserialize(bytearray((FOLDER / 'sampler.jax_export').read_bytes()))
@@ -49,21 +51,23 @@ def sample(num=1, seed=0, temperature=1.0, gate_bias=0.0, known=None, attributes
     value = array['default'] if given[name] is None else given[name]
     shape = [num if n == 'B' else n for n in array['shape']]
     arrays[name] = np.broadcast_to(np.asarray(value, array['dtype']), shape)
-  return np.asarray(jax.jit(program.call)(**arrays))
+  return tuple(map(np.asarray, jax.jit(program.call)(**arrays)))
 
 
 def main():
-  parser = argparse.ArgumentParser(description='Draws samples and writes their tokens.')
+  parser = argparse.ArgumentParser(description='Draws samples and writes them.')
   parser.add_argument('--num', type=int, default=4, help='samples')
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--temperature', type=float, default=1.0)
   parser.add_argument('--gate_bias', type=float, default=0.0)
   parser.add_argument('--known', help='.npy of tokens, pitches x steps, to continue or repaint')
-  parser.add_argument('--output', default='tokens.npy', help='.npy of samples x pitches x steps')
+  parser.add_argument('--output', default='samples.npz', help='.npz of what `sample` returns')
   flags = parser.parse_args()
   known = np.load(flags.known) if flags.known else None
-  tokens_BxPxT = sample(flags.num, flags.seed, flags.temperature, flags.gate_bias, known)
-  np.save(flags.output, tokens_BxPxT)
+  tokens_BxPxT, attributes_BxA = sample(
+    flags.num, flags.seed, flags.temperature, flags.gate_bias, known
+  )
+  np.savez_compressed(flags.output, tokens_BxPxT=tokens_BxPxT, attributes_BxA=attributes_BxA)
   print(flags.output, tokens_BxPxT.shape)
 
 

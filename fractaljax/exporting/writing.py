@@ -13,6 +13,7 @@ from fractaljax.exporting import description, opening, program, weights
 from fractaljax.exporting.folder import check_room, new_folder
 from fractaljax.mesh import data_parallel
 from fractaljax.model.trunk import num_parameters
+from fractaljax.music import attributes
 from fractaljax.music.codec import Codec
 from fractaljax.training import run_dir, trained
 from fractaljax.training.curves import read_metrics
@@ -83,7 +84,9 @@ def _write_program(folder: Path, model: Trained, wish: Wish) -> dict:
   code = program.serialize(model.model, model.params, wish.dtype, num_steps, list(wish.platforms))
   (folder / SAMPLER).write_bytes(code)
   shutil.copyfile(Path(__file__).with_name(SCRIPT), folder / SCRIPT)
-  return {'platforms': wish.platforms, 'jax': jax.__version__, 'inputs': takes}
+  edges = {name: attributes.ATTRIBUTES[name].edges for name in config.attributes}
+  about = {'platforms': wish.platforms, 'jax': jax.__version__, 'inputs': takes}
+  return about | {'attributes': edges}
 
 
 def last_evaluation(workdir: str, step: int) -> dict[str, float]:

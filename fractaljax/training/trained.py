@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -17,7 +16,7 @@ from fractaljax.model.fractal import Fractal
 from fractaljax.music.crop import Crop
 from fractaljax.music.notes import Song
 from fractaljax.sampling import known
-from fractaljax.sampling.draw import draw
+from fractaljax.sampling.draw import as_songs, draw
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.training.checkpoint import Checkpoints
 from fractaljax.training.likelihood import Likelihood, needed_capacities, score_batches
@@ -48,8 +47,8 @@ class Trained(NamedTuple):
     temperature: float | tuple[float, ...] = 1.0,
     crop: Crop | None = None,
     tries: int = 1,
-  ) -> np.ndarray:
-    """Draws rolls; `model.config.codec.decode` reads the notes of one.
+  ) -> list[Song]:
+    """Draws songs, at the tempo that they are said to have where the model says one.
 
     Args:
       num: samples; sample i is a function of the seed and i.
@@ -59,10 +58,6 @@ class Trained(NamedTuple):
       crop: what is known, see `fractaljax.sampling.known`; nothing by default.
       tries: times a bar is drawn, at most, until its notes are as was said of it; 1 = the model.
 
-    Returns:
-      tokens_BxPxT. The attributes that a model draws, its tempo among them, are not told: give them
-      with the crop where they matter.
-
     Raises:
       UserError: the first patch does not divide the steps.
     """
@@ -71,7 +66,7 @@ class Trained(NamedTuple):
     knobs = make_knobs(config, temperature)
     plan = Plan(tries=tries)
     drawn = draw(self.model, self.params, plan, knobs, crop, num, 8, seed, self.placement)
-    return drawn.tokens_BxPxT
+    return as_songs(drawn.tokens_BxPxT, drawn.attributes_BxA, config)
 
   def score(
     self,

@@ -12,6 +12,7 @@ import fractaljax
 from fractaljax.errors import UserError
 from fractaljax.exporting.writing import SAMPLER, Wish, export
 from fractaljax.sampling import known
+from fractaljax.sampling.draw import as_songs
 
 STEPS = 32
 WITHOUT_FRACTALJAX = """
@@ -20,7 +21,8 @@ sys.modules['fractaljax'] = None
 script, known, output = sys.argv[1:]
 run = runpy.run_path(script)
 known = run['np'].load(known)
-run['np'].save(output, run['sample'](len(known), seed=7, known=known))
+tokens, attributes = run['sample'](len(known), seed=7, known=known)
+run['np'].savez(output, tokens=tokens, attributes=attributes)
 assert not {'flax', 'orbax', 'ml_collections'} & set(sys.modules)
 """
 
@@ -45,7 +47,7 @@ def written(run, **wishes):
 
 def drawn(output, known, tmp_path):
   """Samples of the exported program, in a process for which there is no fractaljax."""
-  files = tmp_path / 'known.npy', tmp_path / 'tokens.npy'
+  files = tmp_path / 'known.npy', tmp_path / 'samples.npz'
   np.save(files[0], known)
   command = [sys.executable, '-I', '-c', WITHOUT_FRACTALJAX, output / 'run.py', *files]
   subprocess.run(command, cwd='/', check=True, timeout=200)
@@ -67,9 +69,13 @@ def test_the_program_draws_what_the_model_draws(run, prompt, tmp_path):
   known = np.repeat(prompt.tokens_PxT[None], num, axis=0)
   known[0] = trained.model.config.codec.unknown
   found = drawn(output, known, tmp_path)
-  np.testing.assert_array_equal(found[0], trained.sample(num, STEPS, seed=7)[0])
-  np.testing.assert_array_equal(found[1:], trained.sample(num, seed=7, crop=prompt)[1:])
-  assert len(np.unique(found)) > 4
+  songs = as_songs(found['tokens'], found['attributes'], trained.model.config)
+  expected = trained.sample(num, STEPS, seed=7)[:1] + trained.sample(num, seed=7, crop=prompt)[1:]
+  for song, same in zip(songs, expected, strict=True):
+    np.testing.assert_array_equal(song.notes_Nx4, same.notes_Nx4)
+    assert song.tempo_bpm == same.tempo_bpm
+  assert len(np.unique(found['tokens'])) > 4
+  assert (found['attributes'] > 0).all()
 
 
 def test_the_program_says_what_it_takes_and_what_it_gives(run):
@@ -81,8 +87,8 @@ def test_the_program_says_what_it_takes_and_what_it_gives(run):
     assert [str(n) for n in taken[name].shape] == [str(n) for n in takes['shape']]
     assert taken[name].dtype == takes['dtype']
   assert 4 * about['parameters'] < num_bytes(about) < 4 * about['parameters'] + 400_000
-  (result,) = exported.out_avals
-  assert [str(n) for n in result.shape] == ['B', '64', str(STEPS)]
+  shapes = [[str(n) for n in result.shape] for result in exported.out_avals]
+  assert shapes == [['B', '64', str(STEPS)], ['B', str(len(about['attributes']))]]
   codec = json.loads((output / 'export.json').read_text())['codec']
   assert (codec['name'], codec['low'], codec['unknown']) == ('onset', 32, 34)
   assert codec['velocities'][2:4] == [2, 6]
