@@ -4,12 +4,14 @@ The samples are drawn at temperature 1 with nothing known; the songs are cut int
 same length, from anywhere. `ceiling` is what excerpts of training songs reach in the place of the
 samples. Samples are beginnings, and a second table has them beside those of the songs. Notes a
 second count samples at the tempo that they are said to have, or at 120 quarters a minute, as
-`sample` writes them. `by_quarter` has the means
-in each quarter of [samples, songs, beginnings of the training songs]: whether samples drift.
+`sample` writes them. Of [samples, songs, beginnings of the training songs] `by_quarter` has the
+means in each quarter, whether samples drift, and `grooves` how alike in rhythm a bar is to those 1,
+2, 4 and 8 before it.
 
 python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -21,8 +23,9 @@ from fractaljax.data.reference import read_reference
 from fractaljax.mesh import data_parallel
 from fractaljax.music.comparison import compare
 from fractaljax.music.excerpt import beginnings, excerpts
-from fractaljax.music.metrics import FIGURES, mean, values_of
+from fractaljax.music.metrics import FIGURES, Figure, mean, values_of
 from fractaljax.music.notes import Song
+from fractaljax.music.repetition import groove_similarity
 from fractaljax.sampling import known
 from fractaljax.sampling.draw import as_songs, draw
 from fractaljax.sampling.options import Plan, make_knobs
@@ -50,6 +53,12 @@ def by_quarter(songs: Sequence[Song], num_steps: int) -> dict[str, list[float]]:
   }
 
 
+def grooves(songs: Sequence[Song], num_steps: int) -> list[float]:
+  """Mean groove similarity, in the excerpts of `num_steps`, of bars 1, 2, 4 and 8 apart."""
+  each = [Figure(functools.partial(groove_similarity, lag=lag)) for lag in (1, 2, 4, 8)]
+  return [round(mean(values_of(figure, excerpts(songs, num_steps))), 4) for figure in each]
+
+
 def main(_):
   placement = data_parallel(jax.devices())
   trained = load(_CHECKPOINT.value, placement)
@@ -65,11 +74,13 @@ def main(_):
     for cut in (excerpts, beginnings)
   )
   started = beginnings(reference.train or reference.songs, _STEPS.value)
+  three = samples, reference.songs, started
   print(comparison.table(), first.table(), sep='\n\n')
   setting.report(
     benchmark='samples', step=trained.step, steps=_STEPS.value, tries=_TRIES.value,
     seconds=drawn.seconds,
-    by_quarter=[by_quarter(songs, _STEPS.value) for songs in (samples, reference.songs, started)],
+    by_quarter=[by_quarter(songs, _STEPS.value) for songs in three],
+    grooves=[grooves(songs, _STEPS.value) for songs in three],
     **comparison.summary(), beginnings=first.summary(),
   )  # fmt: skip
 

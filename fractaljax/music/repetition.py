@@ -10,21 +10,27 @@ from fractaljax.music.notes import Song
 COPY_NOTES = 4  # the same by chance: 0.3 % of the bars of POP909's valid songs, with 8 notes 0.1 %
 
 
-def groove_similarity(song: Song) -> np.ndarray:
-  """How alike the rhythms of the bars are: mean over all pairs of bars; nothing without a pair.
+def groove_similarity(song: Song, lag: int | None = None) -> np.ndarray:
+  """How alike the rhythms of the bars are: mean over pairs of bars; nothing without a pair.
 
   The GS of Wu & Yang 2020, "The Jazz Transformer on the Front Line", eq. 2: the share of the steps
   of a bar at which both or neither of two bars have an onset. Their bars have 64 steps, those of
   the 16th grid 16, so that figures here are lower than in the paper.
+
+  Args:
+    song: the song.
+    lag: bars between those of a pair; None for all pairs.
   """
   num_bars, num_steps = song.num_bars, song.steps_per_bar
-  if num_bars < 2:
+  if num_bars < 1 + (lag or 1):
     return np.zeros(0)
   bar_N, place_N, _ = in_bars(song)
   onset_BxS = np.zeros((num_bars, num_steps))
   onset_BxS[bar_N, place_N] = 1
   count_B = onset_BxS.sum(axis=1)
   differing_BxB = count_B[:, None] + count_B - 2 * onset_BxS @ onset_BxS.T
+  if lag:
+    return np.array([1 - np.diagonal(differing_BxB, lag).mean() / num_steps])
   # The diagonal is zero, and every pair is in the matrix twice.
   return np.array([1 - differing_BxB.sum() / (num_bars * (num_bars - 1) * num_steps)])
 

@@ -30,7 +30,9 @@ def test_groove_is_what_pairs_of_bars_share_in_steps_struck_or_not():
   song = bars_of({0: CHORD, 4: CHORD}, {0: (60,), 4: (61,)}, {0: CHORD, 6: CHORD})
   # The first two are the same whatever their pitches; the third differs at steps 4 and 6.
   assert groove_similarity(song) == pytest.approx([(1 + 14 / 16 + 14 / 16) / 3])
-  assert len(groove_similarity(bars_of({0: CHORD}))) == 0
+  assert groove_similarity(song, 1) == pytest.approx([(1 + 14 / 16) / 2])
+  assert groove_similarity(song, 2) == pytest.approx([14 / 16])
+  assert len(groove_similarity(bars_of({0: CHORD}))) == len(groove_similarity(song, 3)) == 0
 
 
 def test_self_similarity_is_the_share_of_notes_that_come_again():
