@@ -131,7 +131,7 @@ def _due(region: Region, n_C, bar_C, echo_CxExQxW, config: ModelConfig):
 def _echoes(region: Region, grid: Grid, seen_NxQxW, corners_C, repeat_C, config: ModelConfig):
   """Echoes and matches of patches, and the past of those whose own patches will find matches."""
   (p, t), memory, past_NxPxB = grid.patch, region.memory, None
-  known_NxPxW = seen_NxQxW[:, region.margin : seen_NxQxW.shape[1] - region.margin]
+  known_NxPxW = region.known(seen_NxQxW)
   if memory is None:
     blocks = first_echoes(known_NxPxW, region.halo, corners_C, repeat_C, config)
     if config.matches:

@@ -149,6 +149,11 @@ class ModelConfig:
     is_causal = all(level.causal for level in self.levels)
     return is_causal and not self.repeats and not self.attributes
 
+  @property
+  def has_limits(self) -> bool:
+    """Whether something is said of bars with which some notes cannot be."""
+    return bool(self.densities or self.tops)
+
   def is_whole(self, patch: tuple[int, int]) -> bool:
     """Whether a patch spans all pitches, and there are none around it."""
     return patch[0] == self.codec.num_pitches

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import patches, trunk
+from fractaljax.model import limits, patches, trunk
 from fractaljax.model.bars import Bars
 from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
@@ -128,7 +128,10 @@ class Fractal(nn.Module):
 
     forced_NxL = jnp.zeros_like(open_NxL)
     if self.config.gate and split.index:
-      forced_NxL = is_forced(split.level.causal, scored_NxL, occupied_NxL)
+      may_NxL = True
+      if self.config.has_limits:
+        may_NxL = limits.in_silence(region, grid, self.config)
+      forced_NxL = is_forced(split.level.causal, scored_NxL, occupied_NxL, may_NxL)
     weight_NxL = weight_N[:, None] * scored_NxL
     nats_NxL, detail = self._decisions(
       split, logits, region, before_NxPxT, occupied_NxL, forced_NxL, weight_NxL

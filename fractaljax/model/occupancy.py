@@ -25,14 +25,18 @@ def is_sounding(tokens, num_values: int):
   return (tokens > 0) & (tokens < num_values)
 
 
-def is_forced(causal: bool, scored_NxL, occupied_NxL):
-  """True for the patch that must be occupied since it is the last and all before it are empty."""
+def is_forced(causal: bool, scored_NxL, occupied_NxL, may_NxL=True):
+  """True for the patch that must be occupied since it is the last and all before it are empty.
+
+  The last of those that may be the first one that is occupied, `may_NxL`.
+  """
+  open_NxL = scored_NxL & may_NxL
   if causal:
     before_NxL = jnp.cumsum(occupied_NxL, axis=1) - occupied_NxL
-    left_NxL = jnp.cumsum(scored_NxL[:, ::-1], axis=1)[:, ::-1]
-    return scored_NxL & (before_NxL == 0) & (left_NxL == 1)
+    left_NxL = jnp.cumsum(open_NxL[:, ::-1], axis=1)[:, ::-1]
+    return open_NxL & (before_NxL == 0) & (left_NxL == 1)
   seen_N = (occupied_NxL & ~scored_NxL).any(axis=1)
-  return scored_NxL & ~seen_N[:, None] & (scored_NxL.sum(axis=1) == 1)[:, None]
+  return open_NxL & ~seen_N[:, None] & (open_NxL.sum(axis=1) == 1)[:, None]
 
 
 def gather(chosen_M: jax.Array, capacity: int, rng: jax.Array | None = None) -> Gathered:

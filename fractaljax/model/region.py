@@ -85,9 +85,13 @@ class Region:
     """What the echoes have at the region's own cells."""
     return core(self.memory.echo_NxExQxW, self.halo, self.size[1])
 
+  def known(self, x_NxQxW) -> jax.Array:
+    """The region's own pitches of an array like its canvas, with the halo before them."""
+    return x_NxQxW[:, self.margin : x_NxQxW.shape[1] - self.margin]
+
   def inner(self, x_NxQxW) -> jax.Array:
     """The region's own cells of an array like its canvas."""
-    return x_NxQxW[:, self.margin : x_NxQxW.shape[1] - self.margin, self.halo :]
+    return self.known(x_NxQxW)[:, :, self.halo :]
 
 
 def whole_roll(crop: Crop, config: ModelConfig) -> Region:

@@ -63,6 +63,11 @@ def left_of(id_NxL, config: ModelConfig):
   return jnp.where(density_NxL == len(edges), most + 1 + most - count_NxL, left_NxL)
 
 
+def is_full(id_NxL, config: ModelConfig):
+  """Whether one more note would be too many for the density, (N, L)."""
+  return left_of(id_NxL, config) <= 1
+
+
 def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
   """Of each patch the density of its bar with the notes until now, (N, L)."""
   most = config.densities[-1]
@@ -72,5 +77,7 @@ def ids(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
 
 def notes_before(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
   """Notes of the bar before each patch in the scan, (N, L); what is unknown does not count."""
+  if region.count_N is None:  # a patch is a bar
+    return jnp.zeros((region.row_N.shape[0], len(grid)), jnp.int32)
   is_note_NxPxT = config.codec.is_note(region.inner(seen_NxQxW))
   return density.count_before(region.count_N, is_note_NxPxT, grid)

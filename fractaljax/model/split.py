@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
-from fractaljax.model import ceiling, room
+from fractaljax.model import ceiling, limits, room
 from fractaljax.model.children import notes_below
 from fractaljax.model.chord import Chord
 from fractaljax.model.config import ModelConfig
@@ -128,8 +128,8 @@ class Split(nn.Module):
     """What tables say of each patch, or of patch `i` alone, by attributes and counted notes.
 
     Returns:
-      Vectors of room and ceiling there (N, L, D), and logits of these, of the song and of echoes
-      (N, L, V), or (N, 1, ...); 0 without any.
+      Vectors of room and ceiling there (N, L, D), and logits of these, of the song, of echoes and
+      of limits (N, L, V), or (N, 1, ...); 0 without any.
     """
     vector_NxAxD = hint_NxAxV = 0.0
     row_NxA = one_or_all(rows_of_pitch(region, grid), i, axis=1)
@@ -155,6 +155,9 @@ class Split(nn.Module):
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
       below_NxExAx4 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)
       hint_NxAxV += self.hint(region.memory, there_NxExAxpxt, below_NxExAx4)
+    if self.decides and self.config.has_limits:
+      limit = limits.values if self.is_last else limits.gates
+      hint_NxAxV += one_or_all(limit(region, seen_NxQxW, grid, self.config), i, axis=1)
     return vector_NxAxD, hint_NxAxV
 
   def by_value(self, hint_NxAxG):

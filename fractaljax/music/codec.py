@@ -52,6 +52,11 @@ class Codec:
     return NUM_VALUES[self.name]
 
   @property
+  def has_onsets(self) -> bool:
+    """Whether a note that goes on is told from one that begins."""
+    return self.name == 'onset'
+
+  @property
   def has_velocity(self) -> bool:
     """Whether a note's tokens tell its velocity."""
     return self.name != 'binary'

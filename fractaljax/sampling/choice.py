@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model.nats import value_nats
+from fractaljax.model.nats import NEVER, value_nats
 from fractaljax.model.occupancy import not_all_empty
 
 
@@ -26,13 +26,15 @@ def temper(logits, temperature):
   return logits / jnp.maximum(temperature, 1e-6)
 
 
-def choose_occupied(logit_NxA, uniform_NxA, member_NxA, must_N, target_NxA=None) -> Gates:
-  """Draws which of the patches are occupied, at least one where `must_N`.
+def choose_occupied(
+  logit_NxA, uniform_NxA, member_NxA, must_N, target_NxA=None, may_NxA=True
+) -> Gates:
+  """Draws which of the patches are occupied, where `must_N` at least one of `may_NxA`.
 
   With `target_NxA` nothing is drawn: the targets are taken, with the probability they would have.
   """
   prob_NxA = jax.nn.sigmoid(logit_NxA)
-  first_NxA = not_all_empty(prob_NxA, member_NxA, must_N)
+  first_NxA = not_all_empty(prob_NxA, member_NxA & may_NxA, must_N)
   hit_NxA = member_NxA & (uniform_NxA < first_NxA if target_NxA is None else target_NxA)
   if hit_NxA.shape[1] == 1:
     return Gates(hit_NxA, first_NxA)
@@ -97,5 +99,6 @@ def nucleus(logits_xV, top_p):
   is_inside_xV = jnp.cumsum(probs_xV, axis=-1) - probs_xV < jnp.maximum(top_p, 1e-6)
   lowest_x1 = jnp.min(jnp.where(is_inside_xV, sorted_xV, jnp.inf), axis=-1, keepdims=True)
   # Much, and not so much that float32 would lose the differences: a thousand times the largest.
-  drop_x1 = 1e3 * jnp.maximum(jnp.abs(logits_xV).max(axis=-1, keepdims=True), 1.0)
+  most_xV = jnp.where(logits_xV > NEVER / 2, jnp.abs(logits_xV), 1.0)
+  drop_x1 = 1e3 * jnp.maximum(most_xV.max(axis=-1, keepdims=True), 1.0)
   return jnp.where(logits_xV >= lowest_x1, logits_xV, logits_xV - drop_x1)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import due
+from fractaljax.model import due, limits
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.occupancy import gather, is_sounding, occupied_logit
@@ -119,8 +119,10 @@ def _draw(decoder: Decoder, index: int, job: Job, spot: Spot, logits):
     target_NxAxpxt = spot.read(job.target_NxPxT)
     target_NxA = (target_NxAxpxt > 0).any(axis=(2, 3))
   uniform_NxA = spot.read_noise(job.noise.choice[0])
-  must_N = _must_sound(decoder, index, job, spot)
-  gates = choice.choose_occupied(logit_NxA, uniform_NxA, spot.member_NxA, must_N, target_NxA)
+  must_N, may_NxA = _must_sound(decoder, index, job, spot)
+  gates = choice.choose_occupied(
+    logit_NxA, uniform_NxA, spot.member_NxA, must_N, target_NxA, may_NxA
+  )
   logp_N = jnp.zeros(must_N.shape)
   if target_NxA is not None:
     logp_N = choice.gate_logp(gates, spot.member_NxA).sum(axis=1)
@@ -144,14 +146,24 @@ def lean(job: Job, spot: Spot, config: ModelConfig, is_last: bool):
 
 
 def _must_sound(decoder: Decoder, index: int, job: Job, spot: Spot):
-  """True for regions known to be occupied, silent so far, whose last open cells these are."""
+  """Which regions must sound here, and which of the patches may then be the first to, (N, A).
+
+  Those that are known to be occupied, silent so far, whose last open cells these are, of those that
+  may sound.
+  """
   config, region = decoder.model.config, job.region
   if index == 0 or not config.gate:
-    return jnp.zeros(region.row_N.shape, bool)
-  tokens_NxPxT, unknown = region.tokens_NxPxT, config.codec.unknown
-  here_NxA = (spot.read(tokens_NxPxT) == unknown).sum(axis=(2, 3)) * spot.member_NxA
-  is_final_N = (tokens_NxPxT == unknown).sum(axis=(1, 2)) == here_NxA.sum(axis=1)
-  return is_final_N & ~is_sounding(tokens_NxPxT, config.codec.num_values).any(axis=(1, 2))
+    return jnp.zeros(region.row_N.shape, bool), True
+  tokens_NxPxT, may_NxA = region.tokens_NxPxT, True
+  open_NxPxT = tokens_NxPxT == config.codec.unknown
+  if config.has_limits:
+    may_NxPxT = spot.grid.spread(limits.in_silence(region, spot.grid, config))
+    may_NxA = spot.read(may_NxPxT)[..., 0, 0]
+    open_NxPxT &= may_NxPxT
+  here_NxA = spot.read(open_NxPxT).sum(axis=(2, 3)) * spot.member_NxA
+  is_final_N = open_NxPxT.sum(axis=(1, 2)) == here_NxA.sum(axis=1)
+  is_silent_N = ~is_sounding(tokens_NxPxT, config.codec.num_values).any(axis=(1, 2))
+  return is_final_N & is_silent_N, may_NxA
 
 
 def _expand(decoder: Decoder, index: int, job: Job, spot: Spot, seen, cond, chosen_NxA, fill):

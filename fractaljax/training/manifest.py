@@ -14,7 +14,7 @@ from fractaljax.data.bucket import is_bucket
 from fractaljax.errors import UserError
 
 NAME = 'MANIFEST'
-FORMAT, VERSION = 'fractaljax checkpoint', 5
+FORMAT, VERSION = 'fractaljax checkpoint', 6
 
 
 def write(folder: epath.Path) -> None:

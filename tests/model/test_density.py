@@ -119,7 +119,7 @@ def test_what_is_left_is_the_room_below_the_next_edge():
   assert left_DxC[3].tolist() == [11, 10, 9, 8, 7, 6] and room.num_lefts(config) == 12
 
 
-def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
+def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar(no_limits):
   config = model()
   params = models.random_params(config, scale=0.3)
   roll_PxT = random_rolls(config, 1)[0]
@@ -159,7 +159,7 @@ def test_the_logits_of_a_room_are_those_of_its_step_of_the_bar():
   assert found('left') == lefts
 
 
-def test_every_level_hears_the_density():
+def test_every_level_hears_the_density(no_limits):
   config = model()
   params = models.random_params(config, scale=0.3)
   crop = models.as_crop(random_rolls(config, 1), config.halo, config.codec)

@@ -118,7 +118,7 @@ def test_the_side_of_a_patch_is_where_it_lies_from_the_pitches_of_a_top():
   assert np.asarray(ceiling.sides(top_Nx1, np.zeros((1, 1), int), 8, config)).tolist() == [[T]] * 4
 
 
-def test_the_logits_of_a_ceiling_are_those_of_row_step_and_side():
+def test_the_logits_of_a_ceiling_are_those_of_row_step_and_side(no_limits):
   config = model()
   params = models.random_params(config, scale=0.3)
   roll_PxT = random_rolls(config, 1, share=0.15)[0]
@@ -165,7 +165,7 @@ def test_the_logits_of_a_ceiling_are_those_of_row_step_and_side():
   assert found('by_row') == by_row and found('by_step') == by_step
 
 
-def test_every_level_hears_the_top():
+def test_every_level_hears_the_top(no_limits):
   config = model()
   params = models.random_params(config, scale=0.3)
   crop = models.as_crop(random_rolls(config, 1, share=0.15), config.halo, config.codec)
