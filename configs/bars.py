@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
   config = base()
   config.num_steps = 30_000
   config.data.batch_size = 32
-  config.data.beginnings = 0.15
+  config.data.beginnings = 0.3
   config.model.widths = (512, 512, 256, 128)
   config.model.depths = (4, 8, 3, 2)
   config.model.heads = (8, 8, 4, 4)
@@ -28,7 +28,8 @@ def get_config() -> ConfigDict:
   config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
   config.model.returns = config.model.chords = True
   config.model.attributes = (
-    'key', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
+    'key', 'density', 'loudness', 'dynamics', 'top', 'sixteenths', 'chromaticism',
+    'repetition',
   )  # fmt: skip
   config.model.dtype = 'bfloat16'
   config.optimizer.learning_rate = 6e-4

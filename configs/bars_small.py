@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
   config.data.in_c = True
   config.data.transpose = (0, 0)
   config.data.batch_size = 1
-  config.data.beginnings = 0.15
+  config.data.beginnings = 0.3
   # Six octaves from C1: 0.07 % of the notes lie outside. A register is an octave.
   config.model.low_pitch, config.model.num_pitches = 24, 72
   config.model.patches = ((72, 16), (72, 1), (12, 1), (1, 1))
@@ -42,7 +42,8 @@ def get_config() -> ConfigDict:
   config.model.tops = (68, 72, 75, 78, 82, 86, 90)  # the highest of them
   config.model.returns = config.model.chords = True
   config.model.attributes = (
-    'tempo', 'density', 'loudness', 'dynamics', 'top', 'chromaticism', 'repetition',
+    'tempo', 'density', 'loudness', 'dynamics', 'top', 'sixteenths', 'chromaticism',
+    'repetition',
   )  # fmt: skip
   config.optimizer.learning_rate = 2e-3
   config.optimizer.b2 = 0.99  # an update is of one crop, and rare values are many updates apart

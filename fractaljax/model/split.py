@@ -150,7 +150,8 @@ class Split(nn.Module):
       if self.is_last:
         hint_NxAxV += self.by_value(chord_NxAxG)
     if self.song_hint is not None:
-      hint_NxAxV += self.by_value(self.song_hint(region.attributes_NxA, row_NxA))
+      song_NxAxG = self.song_hint(region.attributes_NxA, row_NxA, step_NxA)
+      hint_NxAxV += self.by_value(song_NxAxG)
     if self.hint is not None:
       there_NxExAxpxt = one_or_all(jax.vmap(grid.split, 1, 1)(region.there_NxExPxT), i, axis=2)
       below_NxExAx4 = one_or_all(notes_below(region, grid, seen_NxQxW, self.config), i, axis=2)

@@ -9,7 +9,7 @@ import numpy as np
 from fractaljax.errors import UserError
 from fractaljax.music.harmony import MODES
 from fractaljax.music.keys import best_key, in_key_share
-from fractaljax.music.notes import PITCH, VELOCITY, Song
+from fractaljax.music.notes import ONSET, PITCH, VELOCITY, Song
 from fractaljax.music.repetition import self_similarity
 
 ROOTS = ('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
@@ -142,6 +142,11 @@ ATTRIBUTES = {
   'top': Attribute(
     _of_notes(lambda notes_Nx4: np.percentile(notes_Nx4[:, PITCH], 99)),
     (60, 66, 70, 73, 76, 79, 82, 85, 88, 91, 95),
+  ),
+  # Share of the notes that begin off the eighths, on every other 16th.
+  'sixteenths': Attribute(
+    _of_notes(lambda notes_Nx4: np.mean(notes_Nx4[:, ONSET] % 2)),
+    (0.005, 0.015, 0.03, 0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.36, 0.45),
   ),
   # Share of the notes that are not in the diatonic scale that fits best.
   'chromaticism': Attribute(

@@ -14,7 +14,7 @@ from fractaljax.model.hint import SCALE
 from fractaljax.model.nats import NEVER
 from fractaljax.model.patches import make_grid
 from fractaljax.model.prior import Prior, before
-from fractaljax.model.region import rows_of_pitch, whole_roll
+from fractaljax.model.region import rows_of_pitch, steps_of_bar, whole_roll
 from fractaljax.model.song import SongHint
 from fractaljax.music.attributes import num_ids
 from fractaljax.sampling.options import Plan, make_knobs
@@ -120,31 +120,36 @@ def test_every_level_hears_every_attribute(generator):
 
 
 @pytest.mark.parametrize('index', [1, 2, 3])
-def test_each_attribute_has_logits_of_its_own_at_every_pitch(index):
+def test_each_attribute_has_logits_of_its_own_at_every_pitch_and_step(index):
   config = models.tiny(((4, 2), (4, 1), (2, 1), (1, 1)), num_pitches=4, attributes=NAMES)
   p, _ = patch = config.levels[index].patch
   region = models.random_region(config, index, num=2)
   grid = make_grid(region.size, patch, 'time')
-  row_N = np.array([0, 4 - region.size[0]])
-  region = region.replace(attributes_NxA=np.array([(3, 4), (3, 5)]), row_N=row_N)
-  row_NxL, num_rows = row_N[:, None] // p + grid.row_L, 4 // p
-  given = region.attributes_NxA, rows_of_pitch(region, grid)
-  hint = SongHint(config, num_rows, num_out=1)
+  row_N, col_N = np.array([0, 4 - region.size[0]]), np.array([2, 4 + (index > 1)])
+  region = region.replace(attributes_NxA=np.array([(3, 4), (3, 5)]), row_N=row_N, col_N=col_N)
+  places = {
+    'row': (4 // p, row_N[:, None] // p + grid.row_L),
+    'step': (2, (col_N[:, None] + grid.col_L) % 2),
+  }
+  given = region.attributes_NxA, rows_of_pitch(region, grid), steps_of_bar(region, grid, config)
+  hint = SongHint(config, num_rows=4 // p, num_out=1)
   zeros = jax.tree.map(np.zeros_like, hint.init(jax.random.key(0), *given)['params'])
 
-  def raised(name, id, row):
+  def raised(name, entry):
     """Where an entry of a table raises the logits."""
     table_Ix1 = np.zeros_like(zeros[name]['embedding'])
-    table_Ix1[id * num_rows + row] = 1
+    table_Ix1[entry] = 1
     params = {'params': zeros | {name: {'embedding': table_Ix1}}}
     return np.asarray(hint.apply(params, *given))[..., 0] > 0
 
-  for row in range(num_rows):
-    is_there_NxL = row_NxL == row
-    assert is_there_NxL.any()
-    np.testing.assert_array_equal(raised(NAMES[0], 3, row), is_there_NxL)
-    np.testing.assert_array_equal(raised(NAMES[1], 5, row), is_there_NxL & [[False], [True]])
-    assert not raised(NAMES[1], 3, row).any()
+  for by, (num, place_NxL) in places.items():
+    for place in range(num):
+      is_there_NxL = place_NxL == place
+      assert is_there_NxL.any()
+      np.testing.assert_array_equal(raised(f'{NAMES[0]}_by_{by}', 3 * num + place), is_there_NxL)
+      is_there_NxL &= [[False], [True]]
+      np.testing.assert_array_equal(raised(f'{NAMES[1]}_by_{by}', 5 * num + place), is_there_NxL)
+      assert not raised(f'{NAMES[1]}_by_{by}', 3 * num + place).any()
 
 
 def test_the_form_hears_every_attribute():

@@ -148,8 +148,9 @@ def unconditional_of(model):
 
   def change(path, x):
     *_, module, name, _ = [key.key for key in path]
-    if module == 'song_hint':  # of each id one row for every row of pitches
-      return np.tile(x[: len(x) // num_ids(name)], (num_ids(name), 1))
+    if module == 'song_hint':  # of each id one row for every row of pitches, or every step
+      num = num_ids(name.rsplit('_by_')[0])
+      return np.tile(x[: len(x) // num], (num, 1))
     return np.repeat(x[:1], len(x), axis=0) if 'attributes' in str(path) else x
 
   return config, jax.tree_util.tree_map_with_path(change, params)
