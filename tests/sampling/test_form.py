@@ -124,7 +124,7 @@ def test_a_form_is_what_is_asked_for_what_is_known_and_else_drawn():
 )
 def test_forms_are_as_frequent_as_they_are_likely(bins, num_forms):
   config = models.tiny(((2, 2), (2, 1), (1, 1)), repeats=1, **bins)
-  params, num = models.random_params(config, scale=0.2), 16_000
+  params, num = models.random_params(config, scale=0.15), 16_000
   unknown_NxPxT = np.full((num, 2, 6), config.codec.unknown)
   crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)
   id_NxL, logp_N = jax.jit(functools.partial(decided, config, params))(crop)
