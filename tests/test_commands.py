@@ -133,7 +133,8 @@ def test_evaluate_sets_midi_files_beside_songs(songs):
   assert (result['samples'], result['rejected']) == (1, {'damaged': 1})
   assert result['ceilings']['notes_per_bar'] > 0
   assert result['copied_bars'][0] <= 1
-  assert len(done.stdout.splitlines()) == 2 + len(result['overlaps'])
+  # A head, a line for all figures, and JSON.
+  assert len(done.stdout.splitlines()) == 3 + len(result['overlaps'])
   assert '--checkpoint' in refusal('evaluate', *flags, f'--checkpoint={songs}')
 
 

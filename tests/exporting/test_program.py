@@ -86,7 +86,7 @@ def test_the_program_says_what_it_takes_and_what_it_gives(run):
   for name, takes in about['inputs'].items():
     assert [str(n) for n in taken[name].shape] == [str(n) for n in takes['shape']]
     assert taken[name].dtype == takes['dtype']
-  assert 4 * about['parameters'] < num_bytes(about) < 4 * about['parameters'] + 400_000
+  assert 4 * about['parameters'] < num_bytes(about) < 4 * about['parameters'] + 450_000
   shapes = [[str(n) for n in result.shape] for result in exported.out_avals]
   assert shapes == [['B', '64', str(STEPS)], ['B', str(len(about['attributes']))]]
   codec = json.loads((output / 'export.json').read_text())['codec']

@@ -12,7 +12,8 @@ def drawn(num_devices: int, batch_size: int, seed: int = 3) -> np.ndarray:
   config = models.tiny(generators=('mar', 'ar'))
   crop = models.as_crop(np.full((1, 2, 4), config.codec.unknown), config.halo, config.codec)
   crop = jax.tree.map(lambda x: x[0], crop)
-  model, params, knobs = Fractal(config), models.random_params(config), make_knobs(config)
+  params = models.random_params(config, scale=0.3)
+  model, knobs = Fractal(config), make_knobs(config)
   placement = data_parallel(jax.devices()[:num_devices])
   return draw(model, params, Plan(), knobs, crop, 5, batch_size, seed, placement).tokens_BxPxT
 
