@@ -6,11 +6,11 @@ likelihood is a bound. Prepare the songs first:
            python -m fractaljax.prepare --input=POP909 --output=data/pop909
 Command:   python -m fractaljax.main --config=configs/bars_small.py --workdir=runs/bars_small \
              --config.data.directory=data/pop909
-Hardware:  two cores of an AMD EPYC; 75 minutes, some beside tests
-Result:    POP909 in C, <= 7.28 bits a note on the valid songs (when and what 3.38, how long 1.03,
-           how loud 2.87); 200 samples of 512 steps beside their first 32 bars: notes a bar 19.8
-           (songs 18.6), notes a second 6.17 (6.05), velocity std 13.3 (14.8), pitch std 10.0
-           (10.0), notes in the best key 97.6 % (97.6 %), self-similarity at 8 bars 0.19 (0.19), at
+Hardware:  two cores of an AMD EPYC; 83 minutes in three sittings, some beside tests
+Result:    POP909 in C, <= 7.29 bits a note on the valid songs (when and what 3.39, how long 1.04,
+           how loud 2.87); 200 samples of 512 steps beside their first 32 bars: notes a bar 19.5
+           (songs 18.6), notes a second 6.07 (6.05), velocity std 13.4 (14.8), pitch std 9.9
+           (10.0), notes in the best key 98.1 % (97.6 %), self-similarity at 8 bars 0.20 (0.19), at
            4 bars 0.17 (0.21)
            (python -m benchmarks.samples --checkpoint=runs/bars_small --data=data/pop909)
 """
