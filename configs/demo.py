@@ -3,9 +3,9 @@
 Command:   make demo
            (or python -m fractaljax.main --config=configs/demo.py --workdir=runs/demo)
 Hardware:  2 CPU cores of an AMD EPYC, 6 minutes
-Result:    <= 2.78 bits a note on valid songs (3.63 without a form); 8 samples of 512 steps beside
-           them: notes a bar 13.7 (songs 13.9), notes in the best key 95.9 % (98.5 %),
-           self-similarity at 4 bars 0.36 (0.30; 0.07 without a form) (python -m benchmarks.samples
+Result:    <= 2.77 bits a note on valid songs (3.63 without a form); 8 samples of 512 steps beside
+           them: notes a bar 13.9 (songs 13.9), notes in the best key 96.7 % (98.5 %),
+           self-similarity at 4 bars 0.30 (0.30; 0.07 without a form) (python -m benchmarks.samples
            --checkpoint=runs/demo --data=runs/demo/corpus_1000_0 --num=8)
 """
 
