@@ -77,7 +77,7 @@ def value_detail(
   A note goes on by a hold or, in codecs without, by the token of the cell before.
   """
   sounds_NxL = is_sounding(before_NxL, codec.num_values)
-  going_on_NxL = HOLD if codec.name == 'onset' else jnp.where(sounds_NxL, before_NxL, SILENCE)
+  going_on_NxL = HOLD if codec.has_onsets else jnp.where(sounds_NxL, before_NxL, SILENCE)
   goes_on_NxL, silent_NxL = token_NxL == going_on_NxL, token_NxL == SILENCE
   token_V = jnp.arange(codec.num_values)
   other_NxLxV = token_V != jnp.asarray(going_on_NxL)[..., None]

@@ -94,7 +94,7 @@ class Codec:
     # The flat indices of all cells of all notes: each note's first, counted up along its length.
     before_N = np.cumsum(length_N) - length_N
     cell_C = np.repeat(first_N - before_N, length_N) + np.arange(length_N.sum())
-    if self.name == 'onset':
+    if self.has_onsets:
       flat_C[cell_C] = HOLD
       struck_N = onset_N >= 0
       flat_C[first_N[struck_N]] = onset_token(velocity_N[struck_N])
@@ -130,7 +130,7 @@ class Codec:
     """
     table_Vx5 = np.zeros((self.num_values + 2, NUM_FEATURES), np.float32)
     table_Vx5[SILENCE + 1 : self.num_values, 0] = 1
-    if self.name == 'onset':
+    if self.has_onsets:
       table_Vx5[FIRST_ONSET : self.num_values, 1] = 1
     if self.has_velocity:
       table_Vx5[: self.num_values, 2] = self.velocities / 127
@@ -148,7 +148,7 @@ class Codec:
 
   def is_note(self, tokens):
     """Whether a note is struck there, or in codecs without onsets, sounds; of any array."""
-    first = FIRST_ONSET if self.name == 'onset' else SILENCE + 1
+    first = FIRST_ONSET if self.has_onsets else SILENCE + 1
     return (tokens >= first) & (tokens < self.num_values)
 
   def to_roll(self, tokens_PxT: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ class Codec:
     if not np.all(np.abs(roll_PxT) <= 1):
       raise UserError('roll has values outside [-1, 1]; give -1 unknown, 0 silence, velocity/127')
     velocity_PxT = np.clip(np.rint(roll_PxT * 127), 1, 127).astype(np.int32)
-    if self.name == 'onset':
+    if self.has_onsets:
       same_PxT = np.diff(roll_PxT, axis=1, prepend=np.float32(0)) == 0
       tokens_PxT = np.where(same_PxT, HOLD, onset_token(velocity_PxT))
     else:
@@ -194,7 +194,7 @@ class Codec:
 
   def _begins(self, cells_PxS: np.ndarray) -> np.ndarray:
     """Where something begins that is not what went before: a note, or silence."""
-    if self.name == 'onset':
+    if self.has_onsets:
       return cells_PxS != HOLD
     return np.diff(cells_PxS, axis=1, prepend=SILENCE) != 0
 

@@ -26,7 +26,7 @@ def rasterise(batch: Clip, codec: Codec, num_steps: int, halo: int) -> Crop:
   first_Bx1 = batch.start[:, None] - halo
   step_BxS = first_Bx1 + jnp.arange(halo + num_steps)
   struck_BxPxS, velocity_BxPxS = _latest(batch, codec, first_Bx1, halo + num_steps)
-  if codec.name == 'onset':
+  if codec.has_onsets:
     tokens_BxPxS = jnp.where(struck_BxPxS, onset_token(velocity_BxPxS), HOLD)
   else:
     tokens_BxPxS = velocity_BxPxS if codec.name == 'velocity' else 1

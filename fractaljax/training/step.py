@@ -177,7 +177,7 @@ def loss_metrics(model: Fractal, losses: tuple[LevelLoss, ...], num_steps, notes
 def num_notes(batch: Crop, codec: Codec):
   """Notes that begin in the crops; for codecs without onsets, runs of equal cells."""
   tokens_BxPxT = batch.tokens_PxT
-  if codec.name == 'onset':
+  if codec.has_onsets:
     begins_BxPxT = tokens_BxPxT >= FIRST_ONSET
   else:
     cells_BxPxW = jnp.concatenate([batch.left_PxH, tokens_BxPxT], axis=-1)
