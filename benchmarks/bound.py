@@ -3,8 +3,9 @@
 A model that says the form first is scored by -log p(notes, form), with the form that the notes have
 themselves. The other ones, summed up, give the likelihood of the notes alone. Here every bar is
 scored with the most probable others, one at a time, and summed up as if it told no other bar; and
-so it is with what is said to return (the reprise) and with chords (the harmony). All hear the
-attributes: here each of these is changed to all its other values, one at a time. Prints the bits a
+so it is with what is said to return (the reprise), with chords (the harmony) and with the two
+halves of rhythms (the pulse, the offbeats). All hear the attributes: here each of these is changed
+to all its other values, one at a time. Prints the bits a
 note of some excerpts of the valid songs, and how many less they are with the others of each.
 
 python -m benchmarks.bound --checkpoint=runs/bars_small --data=data/pop909
@@ -37,7 +38,7 @@ from fractaljax.training.trained import load
 _CHECKPOINT = flags.DEFINE_string('checkpoint', 'runs/bars_small', 'folder of a training run')
 _EXCERPTS = flags.DEFINE_integer('excerpts', 8, 'how many, evenly among all', lower_bound=1)
 _OTHERS = flags.DEFINE_integer(
-  'others', 4, 'other forms, returns and chords of a bar', lower_bound=1
+  'others', 4, 'other forms, returns and so on of a bar', lower_bound=1
 )
 AT_A_TIME = 4
 ATTRIBUTES = 'attributes'

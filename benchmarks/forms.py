@@ -12,7 +12,8 @@ in the beginnings of the training songs. By the top that was said the same of th
 highest notes, and by what was said to return of each echo the same of the eighths of their notes
 that both have in common. Then, if the model says chords, the share of bars that have the chord that
 was said; and the share that has that of so many bars before, as it was said of the samples and by
-the notes of all.
+the notes of all. If it says rhythms, the same of these, and of single steps whether they are struck
+as those of so many bars before.
 
 python -m benchmarks.forms --checkpoint=runs/bars_small --data=data/pop909
 """
@@ -30,7 +31,7 @@ from fractaljax import command
 from fractaljax.data.reference import read_reference
 from fractaljax.errors import UserError
 from fractaljax.mesh import data_parallel
-from fractaljax.model import chord, returns
+from fractaljax.model import chord, returns, rhythm
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.density import bin_of, num_notes
 from fractaljax.model.fractal import Fractal
@@ -104,6 +105,16 @@ def by_echo(said_NxL, found_NxPxT, songs_NxPxT, config: ModelConfig):
   return table
 
 
+def as_said(said_NxL, own: dict[str, np.ndarray]) -> dict[str, float]:
+  """The share of the bars that have what was said."""
+  return {'kept': round(float((np.asarray(own['found']) == said_NxL).mean()), 3)}
+
+
+def again(each: dict[str, np.ndarray]) -> dict[str, dict[int, float]]:
+  """`same_again` of what was said and of what all have."""
+  return {name: same_again(np.asarray(x_NxLx)) for name, x_NxLx in each.items()}
+
+
 def main(_):
   trained = load(_CHECKPOINT.value, data_parallel(jax.devices()))
   model, config = trained.model, trained.model.config
@@ -129,7 +140,7 @@ def main(_):
   shares = {
     name: by_quarter(x_NxL > 0) for name, x_NxL in {'said': forms['repeat_NxL'], **found}.items()
   }
-  densities = first_bars = tops = returning = chords = None
+  densities = first_bars = tops = returning = chords = rhythms = None
   if config.densities:
     densities = by_bin(said['density_NxL'], notes['found'], notes['songs'], config.densities)
     own_NxL = bin_of(notes['beginnings'], config.densities)
@@ -143,10 +154,16 @@ def main(_):
   if config.returns:
     returning = by_echo(said['return_NxL'], rolls['found'], rolls['songs'], config)
   if config.chords:
-    chord_NxL = said['chord_NxL']
-    ids = {name: np.asarray(chord.of_rolls(x_NxPxT, config)) for name, x_NxPxT in rolls.items()}
-    again = {name: same_again(x_NxL) for name, x_NxL in {'said': forms['chord_NxL'], **ids}.items()}
-    chords = {'kept': round(float((ids['found'] == chord_NxL).mean()), 3), **again}
+    own = {name: chord.of_rolls(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
+    chords = as_said(said['chord_NxL'], own) | again({'said': forms['chord_NxL'], **own})
+  if config.rhythms:
+    own = {name: rhythm.of_rolls(x_NxPxT, config) for name, x_NxPxT in rolls.items()}
+    steps = np.arange(config.levels[0].patch[1])
+    bits = {
+      name: rhythm.bits_of(np.asarray(x_NxL), steps)
+      for name, x_NxL in {'said': forms['rhythm_NxL'], **own}.items()
+    }
+    rhythms = as_said(said['rhythm_NxL'], own) | again(bits)
   setting.report(
     benchmark='forms', step=trained.step, steps=num_steps, forms=len(forms['repeat_NxL']),
     samples=_NUM.value, tries=_TRIES.value, **shares,
@@ -154,6 +171,7 @@ def main(_):
     unsaid=round(float((found['found'] > 0)[said_NxL == 0].mean()), 3),
     notes={name: by_quarter(x_NxL) for name, x_NxL in notes.items()}, densities=densities,
     first_bars=first_bars, tops=tops, returns=returning, chords=chords,
+    rhythms=rhythms,
   )  # fmt: skip
 
 

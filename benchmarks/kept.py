@@ -20,10 +20,10 @@ def by_quarter(x_NxL: np.ndarray) -> list[float]:
   return [round(float(x.mean()), 3) for x in np.array_split(x_NxL, 4, axis=1)]
 
 
-def same_again(x_NxL: np.ndarray) -> dict[int, float]:
-  """By so many bars before: how many bars have what that one has."""
-  lags = [lag for lag in (1, 2, 4, 8, 16) if lag < x_NxL.shape[1]]
-  return {lag: round(float((x_NxL[:, lag:] == x_NxL[:, :-lag]).mean()), 3) for lag in lags}
+def same_again(x_NxLx: np.ndarray) -> dict[int, float]:
+  """By so many bars before: how many bars, or steps of theirs, have what those have."""
+  lags = [lag for lag in (1, 2, 4, 8, 16) if lag < x_NxLx.shape[1]]
+  return {lag: round(float((x_NxLx[:, lag:] == x_NxLx[:, :-lag]).mean()), 3) for lag in lags}
 
 
 def kept(said_NxL, found_NxL, common_NxL) -> dict[int, list[float]]:

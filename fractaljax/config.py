@@ -74,6 +74,7 @@ def _base_model() -> ConfigDict:
   model.densities = ()  # notes of a first patch from which on it counts as denser, as 1, 9, 17
   model.returns = False  # whether how much comes again of the echoes is decided before any note
   model.chords = False  # whether the chords of first patches are decided before any note
+  model.rhythms = False  # whether it is decided before any note at which steps notes begin
   model.tops = ()  # pitches from which on a first patch counts as higher, as 72, 84
   model.hide = 0.0  # share of the cells that training hides from the levels
   model.head_width = 64
@@ -157,6 +158,7 @@ def build_model(model: ConfigDict) -> ModelConfig:
     tops=tuple(model.tops),
     returns=model.returns,
     chords=model.chords,
+    rhythms=model.rhythms,
     hide=model.hide,
     head_width=model.head_width,
     head_depth=model.head_depth,

@@ -51,9 +51,9 @@ def tiny(patches=((2, 2), (1, 1)), generators=None, num_pitches=2, codec='binary
   values = dict(
     codec=Codec(codec, 60, num_pitches), levels=levels, capacities=(1.0,) * (len(levels) - 1),
     gate=True, span=0, halo=2, halo_pitches=1, chord_pitches=2, echoes=(), matches=0, repeats=0,
-    densities=(), tops=(), returns=False, chords=False, hide=0.0, head_width=16, head_depth=1,
-    qk_norm=True, phrase_bars=4, num_phrases=3, attributes=(), cond_drop=0.1, dtype='float32',
-    remat=False,
+    densities=(), tops=(), returns=False, chords=False, rhythms=False, hide=0.0, head_width=16,
+    head_depth=1, qk_norm=True, phrase_bars=4, num_phrases=3, attributes=(), cond_drop=0.1,
+    dtype='float32', remat=False,
   )  # fmt: skip
   return ModelConfig(**{**values, **changes})
 
@@ -130,7 +130,8 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
       jnp.asarray(rng.integers(0, 9, (*echo_shape[:2], 4)), jnp.int32),
       None,
     )
-  repeat_NxL = return_NxL = density_NxL = top_NxL = chord_NxL = count_N = high_N = None
+  repeat_NxL = return_NxL = density_NxL = top_NxL = chord_NxL = rhythm_NxL = None
+  count_N = high_N = begun_N = None
   num_bars = 1 if index else num_steps // config.levels[0].patch[1]
   if config.repeats and not index:
     repeat_NxL = jnp.asarray(rng.integers(0, num_repeats(config.repeats), (num, num_bars)))
@@ -144,6 +145,10 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     high_N = jnp.asarray(rng.integers(0, 2, num)) if index else None
   if config.chords:
     chord_NxL = jnp.asarray(rng.integers(0, NUM_CHORDS, (num, num_bars)))
+  if config.rhythms:
+    num_rhythms = 2 ** config.levels[0].patch[1]
+    rhythm_NxL = jnp.asarray(rng.integers(0, num_rhythms, (num, num_bars)))
+    begun_N = jnp.asarray(rng.integers(0, 2, num)) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),
     jnp.ones((num, size[1]), bool),
@@ -159,8 +164,10 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
     density_NxL,
     top_NxL,
     chord_NxL,
+    rhythm_NxL,
     count_N,
     high_N,
+    begun_N,
     margin,
   )
 

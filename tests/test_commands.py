@@ -240,7 +240,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
 def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_for(tmp_path):
   workdir, config = tmp_path / 'run', config_in_order()
   config.model.patches, config.model.repeats = ((64, 16), (1, 1)), 2
-  config.model.chords = True
+  config.model.chords = config.model.rhythms = True
   config.model.attributes = ('tempo', 'density', 'key')
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')

@@ -3,6 +3,9 @@
 from fractaljax.errors import UserError
 from fractaljax.music.attributes import num_ids
 
+# Of a first patch whose rhythm is said: a half of them has 2^8 rhythms.
+MOST_STEPS = 16
+
 
 def _require(condition: bool, key: str, value, remedy: str):
   if not condition:
@@ -96,6 +99,14 @@ def _check_context(config):
     'chords',
     config.chords,
     'must be False, or with a form that they follow; set config.model.repeats',
+  )
+  steps = first.patch[1]
+  _require(
+    not config.rhythms or (config.repeats > 0 and steps % 2 == 0 and steps <= MOST_STEPS),
+    'rhythms',
+    config.rhythms,
+    'must be False, or with a form that they follow and an even number of steps, up to '
+    f'{MOST_STEPS}, in the first patch, not {steps}; set config.model.repeats',
   )
   edges = config.densities
   _require(

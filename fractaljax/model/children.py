@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import ceiling, due, patches, room
+from fractaljax.model import ceiling, due, patches, room, strikes
 from fractaljax.model.config import Level, ModelConfig
 from fractaljax.model.echoes import child_echoes, core, first_echoes
 from fractaljax.model.matches import matches
@@ -65,22 +65,27 @@ def children(
 def _bars(region: Region, grid: Grid, seen_NxQxW, flat_C, config: ModelConfig):
   """What is said of the bars of patches, (C, 1), and what they have before these, (C,).
 
-  Densities, tops, chords, notes, and notes that come up to the tops; each None where nothing is
-  said.
+  Densities, tops, chords, rhythms; notes, notes that come up to the tops, and whether any begins at
+  the same steps. Each None where nothing is said.
   """
   n_C, _, col_C = grid.corners(flat_C)
   is_roll = region.repeat_NxL is not None
   bar_C = col_C // grid.patch[1] if is_roll else jnp.zeros_like(col_C)
-  said = region.density_NxL, region.top_NxL, region.chord_NxL
+  said = region.density_NxL, region.top_NxL, region.chord_NxL, region.rhythm_NxL
   said_Cx1 = jax.tree.map(lambda x_NxL: x_NxL[n_C, bar_C][:, None], said)
-  if is_roll:
-    return *said_Cx1, *jax.tree.map(lambda x_NxL: jnp.zeros_like(bar_C), said[:2])
-  count_C = high_C = None
-  if config.densities:
-    count_C = room.notes_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C]
-  if config.tops:
-    high_C = ceiling.high_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C]
-  return *said_Cx1, count_C, high_C
+  before = []
+  for is_said, notes_before in (
+    (config.densities, room.notes_before),
+    (config.tops, ceiling.high_before),
+    (config.rhythms, strikes.begun_before),
+  ):
+    if not is_said:
+      before.append(None)
+    elif is_roll:
+      before.append(jnp.zeros_like(bar_C))
+    else:
+      before.append(notes_before(region, seen_NxQxW, grid, config).reshape(-1)[flat_C])
+  return *said_Cx1, *before
 
 
 def _memory(

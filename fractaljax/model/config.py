@@ -84,6 +84,8 @@ class ModelConfig:
       have in common with their echoes, see `fractaljax.model.returns`.
     chords: whether the chords of first patches (bars) are decided after these and before any
       note, see `fractaljax.model.chord`.
+    rhythms: whether the steps of first patches (bars) at which notes begin are decided after all
+      these and before any note, see `fractaljax.model.rhythm`.
     hide: share of the cells which training lets no level see, at random, when it reads them;
       echoes stay whole, and so does what is counted.
     head_width: channels of the value head.
@@ -115,6 +117,7 @@ class ModelConfig:
   tops: tuple[int, ...]
   returns: bool
   chords: bool
+  rhythms: bool
   hide: float
   head_width: int
   head_depth: int
@@ -152,7 +155,7 @@ class ModelConfig:
   @property
   def has_limits(self) -> bool:
     """Whether something is said of bars with which some notes cannot be."""
-    return bool(self.densities or self.tops)
+    return bool(self.densities or self.tops or self.rhythms)
 
   def is_whole(self, patch: tuple[int, int]) -> bool:
     """Whether a patch spans all pitches, and there are none around it."""

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import limits, patches, trunk
+from fractaljax.model import limits, patches, rhythm, trunk
 from fractaljax.model.bars import Bars
 from fractaljax.model.children import children
 from fractaljax.model.config import ModelConfig
@@ -27,6 +27,7 @@ from fractaljax.model.nats import gate_nats, value_logp, value_nats
 from fractaljax.model.occupancy import gather, is_forced
 from fractaljax.model.patches import Grid
 from fractaljax.model.prior import Prior, before
+from fractaljax.model.pulse import Pulse
 from fractaljax.model.region import Region, hide, patch_states, whole_roll
 from fractaljax.model.reprise import Reprise
 from fractaljax.model.said import said_of, with_said
@@ -39,7 +40,7 @@ class LevelLoss(NamedTuple):
 
   Attributes:
     nats: negative log likelihood of its decisions: gates, or values at the last level; at the first
-      the rolls' attributes, form, returns and chords, too.
+      the rolls' attributes and what is said of their bars, too.
     num_scored: gates or values that were scored.
     num_open: patches that were to be expanded.
     num_dropped: those among them that did not fit the capacity.
@@ -59,7 +60,7 @@ class Fractal(nn.Module):
   The nats of all levels together estimate the negative log likelihood of a batch: exactly if all
   levels are AR and nothing was dropped, else as a bound averaged over random orders (the
   order-agnostic bound of Hoogeboom et al. 2022). They are those of the rolls together with their
-  attributes, form, returns and chords, where the model says these, and so a bound, too.
+  attributes, form, returns, chords and rhythm, where the model says these, and so a bound, too.
   """
 
   config: ModelConfig
@@ -70,11 +71,18 @@ class Fractal(nn.Module):
     self.form = Form(self.config) if self.config.repeats else None
     self.reprise = Reprise(self.config) if self.config.returns else None
     self.harmony = Harmony(self.config) if self.config.chords else None
+    self.pulse = self.offbeats = None
+    if self.config.rhythms:
+      self.pulse = Pulse(self.config, rhythm.PULSE)
+      self.offbeats = Pulse(self.config, rhythm.OFFBEATS)
 
   @property
   def bars(self) -> dict[str, Bars | None]:
     """What says something of the first patches, the bars, in the order in which they do."""
-    return {'form': self.form, 'reprise': self.reprise, 'harmony': self.harmony}
+    return {
+      'form': self.form, 'reprise': self.reprise, 'harmony': self.harmony, 'pulse': self.pulse,
+      'offbeats': self.offbeats,
+    }  # fmt: skip
 
   def __call__(
     self,

@@ -1,13 +1,14 @@
 """Limits: what a patch cannot hold, since its bar is as was said and notes go on where they sound.
 
-The density and the top of a bar are read off its notes. So no note begins above the top or beyond
-the density, and what a model leaves for that is lost. Where such decisions add up, it is worse than
-lost: a register is opened in which nothing fits, and as it cannot stay empty its last cell sounds.
+The density, the top and the rhythm of a bar are read off its notes. So no note begins beyond the
+density, above the top or at a step that is not struck, and what a model leaves for that is lost.
+Where such decisions add up, it is worse than lost: a register is opened in which nothing fits, and
+as it cannot stay empty its last cell sounds.
 """
 
 import jax.numpy as jnp
 
-from fractaljax.model import ceiling, room
+from fractaljax.model import ceiling, room, strikes
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.nats import NEVER
 from fractaljax.model.patches import Grid
@@ -16,9 +17,16 @@ from fractaljax.music.codec import SILENCE
 
 
 def gates(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
-  """Logits to be added to those of gates, (N, L, 1): 0, or NEVER for patches that stay empty."""
-  may_NxL = begins(region, seen_NxQxW, grid, config) | goes_on(region, seen_NxQxW, grid, config)
-  return jnp.where(may_NxL, 0.0, NEVER)[..., None]
+  """Logits to be added to those of gates, (N, L, 1): 0, or NEVER for patches that stay empty.
+
+  And its opposite for those of all pitches in which a note begins for certain.
+  """
+  begins_NxL = begins(region, seen_NxQxW, grid, config)
+  may_NxL = begins_NxL | goes_on(region, seen_NxQxW, grid, config)
+  logits_NxL = jnp.where(may_NxL, 0.0, NEVER)
+  if config.rhythms and config.is_whole(grid.patch):
+    logits_NxL = jnp.where(begins_NxL, -NEVER, logits_NxL)  # it may only where it is struck
+  return logits_NxL[..., None]
 
 
 def values(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
@@ -47,6 +55,8 @@ def begins(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
     row_NxL = rows_of_pitch(region, grid)
     side_NxL = ceiling.sides(region.top_NxL, row_NxL, grid.patch[0], config)
     may_NxL &= side_NxL != ceiling.ABOVE
+  if config.rhythms:
+    may_NxL &= strikes.is_struck(region, grid, config)
   return may_NxL
 
 

@@ -12,6 +12,7 @@ from fractaljax.model.form import FormEmbed
 from fractaljax.model.patches import Grid
 from fractaljax.model.region import Region
 from fractaljax.model.returns import ReturnsEmbed
+from fractaljax.model.rhythm import RhythmEmbed
 from fractaljax.model.song import SongEmbed
 from fractaljax.model.trust import NUM_ROWS, rows_by_echo
 from fractaljax.music.crop import NUM_PHASES
@@ -20,8 +21,8 @@ from fractaljax.music.crop import NUM_PHASES
 class Place(nn.Module):
   """Where a patch lies in pitch, metre and song, and what the levels above said of it.
 
-  The first level hears the form, the returns and the chords of its patches, the others the parent's
-  output and the echoes, with how far these can be trusted.
+  The first level hears what is said of its patches, the others the parent's output and the echoes,
+  with how far these can be trusted.
   """
 
   config: ModelConfig
@@ -33,13 +34,15 @@ class Place(nn.Module):
     self.row = nn.Embed(config.codec.num_pitches // level.patch[0], level.width)
     self.phase = nn.Embed(NUM_PHASES, level.width)
     self.song = SongEmbed(config, level.width)
-    self.form = self.returns = self.chord = self.cond = self.echo = None
+    self.form = self.returns = self.chord = self.rhythm = self.cond = self.echo = None
     if self.is_first and config.repeats:
       self.form = FormEmbed(config, level.width, zeros)
     if self.is_first and config.returns:
       self.returns = ReturnsEmbed(config, level.width, zeros)
     if self.is_first and config.chords:
       self.chord = nn.Embed(NUM_CHORDS, level.width, embedding_init=zeros)
+    if self.is_first and config.rhythms:
+      self.rhythm = RhythmEmbed(config, level.width, zeros)
     if not self.is_first:
       self.cond = nn.Dense(level.width, use_bias=False, dtype=config.dtype)
     if not self.is_first and config.num_echoes:
@@ -59,6 +62,8 @@ class Place(nn.Module):
       time_NxCxD += self.returns(region.return_NxL)
     if self.chord is not None:
       time_NxCxD += self.chord(region.chord_NxL)
+    if self.rhythm is not None:
+      time_NxCxD += self.rhythm(region.rhythm_NxL)
     place_NxRxCxD = self.row(row_NxR)[:, :, None] + time_NxCxD[:, None]
     if self.cond is not None:
       place_NxRxCxD += self.cond(region.cond_NxC)[:, None, None]

@@ -4,7 +4,7 @@ import flax
 import jax
 import jax.numpy as jnp
 
-from fractaljax.model import chord, density, repeat, returns, top
+from fractaljax.model import chord, density, repeat, returns, rhythm, top
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.echoes import core
 from fractaljax.model.memory import Memory
@@ -38,9 +38,11 @@ class Region:
       model says nothing of them.
     top_NxL: the same of their tops, see `fractaljax.model.top`.
     chord_NxL: the same of their chords, see `fractaljax.model.chord`.
+    rhythm_NxL: the same of their rhythms, see `fractaljax.model.rhythm`.
     count_N: notes of the first patch that the region lies in, before it; None for the whole roll,
       too.
     high_N: those of them that come up to its top.
+    begun_N: whether below the region, at its own steps, a note begins; None for the whole roll.
     margin: K.
   """
 
@@ -58,8 +60,10 @@ class Region:
   density_NxL: jax.Array | None
   top_NxL: jax.Array | None
   chord_NxL: jax.Array | None
+  rhythm_NxL: jax.Array | None
   count_N: jax.Array | None
   high_N: jax.Array | None
+  begun_N: jax.Array | None
   margin: int = flax.struct.field(pytree_node=False)
 
   @property
@@ -108,20 +112,21 @@ def whole_roll(crop: Crop, config: ModelConfig) -> Region:
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.zeros(tokens_BxPxT.shape[0], jnp.int32),
     jnp.asarray(crop.attributes_A),
-    *[None] * 9,
+    *[None] * 11,
     margin,
   )
   return with_own_form(region, tokens_BxPxT, config)
 
 
 def with_own_form(region: Region, tokens_BxPxT, config: ModelConfig) -> Region:
-  """Whole rolls with the form, returns and harmony that these notes have, as far as known."""
+  """Whole rolls of which that is said which these notes are, as far as they are known."""
   return region.replace(
     repeat_NxL=repeat.of_rolls(tokens_BxPxT, config) if config.repeats else None,
     return_NxL=returns.of_rolls(tokens_BxPxT, config) if config.returns else None,
     density_NxL=density.of_rolls(tokens_BxPxT, config) if config.densities else None,
     top_NxL=top.of_rolls(tokens_BxPxT, config) if config.tops else None,
     chord_NxL=chord.of_rolls(tokens_BxPxT, config) if config.chords else None,
+    rhythm_NxL=rhythm.of_rolls(tokens_BxPxT, config) if config.rhythms else None,
   )
 
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.initializers import zeros
 
-from fractaljax.model import ceiling, limits, room
+from fractaljax.model import ceiling, limits, room, strikes
 from fractaljax.model.children import notes_below
 from fractaljax.model.chord import Chord
 from fractaljax.model.config import ModelConfig
@@ -24,9 +24,9 @@ class Split(nn.Module):
   """Level `index` of a model: splits regions into patches and says what each patch holds.
 
   At each patch its trunk reads the notes that it may see, `Content`, what is known of the patch
-  before anything of its region is generated, `Place`, and what the density and the top of the bar
-  leave for notes, `Room` and `Ceiling`. What these and echoes say by themselves is added to the
-  logits.
+  before anything of its region is generated, `Place`, and what the density, the top and the rhythm
+  of the bar leave for notes, `Room`, `Ceiling` and `Strikes`. What these and echoes say by
+  themselves is added to the logits.
   """
 
   config: ModelConfig
@@ -56,7 +56,7 @@ class Split(nn.Module):
     config, level = self.config, self.level
     self.place = Place(config, level, is_first=not self.index)
     self.content = Content(config, level)
-    self.room = self.ceiling = self.chord = self.hint = self.song_hint = None
+    self.room = self.ceiling = self.chord = self.strikes = self.hint = self.song_hint = None
     num_rows = config.codec.num_pitches // level.patch[0]
     # Of silence, a note that goes on, an onset; or of a gate.
     num_out = NUM_KINDS - 1 if self.is_last else 1
@@ -66,6 +66,8 @@ class Split(nn.Module):
       self.ceiling = ceiling.Ceiling(config, level.width, num_rows, num_out)
     if self.index and config.chords:
       self.chord = Chord(config, level.width, self.is_last, num_out)
+    if self.index and config.rhythms:
+      self.strikes = strikes.Strikes(config, level.width, num_rows, num_out)
     if self.decides and config.attributes:
       self.song_hint = SongHint(config, num_rows, num_out)
     if self.index and config.num_echoes and self.decides:
@@ -128,7 +130,7 @@ class Split(nn.Module):
     """What tables say of each patch, or of patch `i` alone, by attributes and counted notes.
 
     Returns:
-      Vectors of room and ceiling there (N, L, D), and logits of these, of the song, of echoes and
+      Vectors of what is said of the bar (N, L, D), and logits of that, of the song, of echoes and
       of limits (N, L, V), or (N, 1, ...); 0 without any.
     """
     vector_NxAxD = hint_NxAxV = 0.0
@@ -149,6 +151,11 @@ class Split(nn.Module):
       vector_NxAxD += more_NxAxD
       if self.is_last:
         hint_NxAxV += self.by_value(chord_NxAxG)
+    if self.strikes is not None:
+      id_NxA = one_or_all(strikes.ids(region, seen_NxQxW, grid, self.config), i, axis=1)
+      vector_NxAxD += self.strikes(id_NxA)
+      if self.decides:
+        hint_NxAxV += self.by_value(self.strikes.logits(id_NxA, row_NxA))
     if self.song_hint is not None:
       song_NxAxG = self.song_hint(region.attributes_NxA, row_NxA, step_NxA)
       hint_NxAxV += self.by_value(song_NxAxG)

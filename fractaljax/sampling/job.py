@@ -23,6 +23,7 @@ class Noise(NamedTuple):
     attributes: (N, A), of whole rolls; None below them.
     chords: the same of their first patches, (N, L).
     returns: the same.
+    rhythms: (N, L, 2), for both halves.
     seed: (N, 2), the keys of whole rolls, for what is drawn again; None below them.
   """
 
@@ -31,6 +32,7 @@ class Noise(NamedTuple):
   attributes: jax.Array | None
   chords: jax.Array | None
   returns: jax.Array | None
+  rhythms: jax.Array | None
   seed: jax.Array | None
 
 
@@ -70,15 +72,15 @@ def make_noise(config: ModelConfig, keys_B: jax.Array, num_steps: int) -> Noise:
   ]
   half = len(config.levels)
   num_bars = num_steps // config.levels[0].patch[1]
-  shapes = (len(config.attributes),), (num_bars,), (num_bars,)
-  attributes, chords, returns = (
+  shapes = (len(config.attributes),), (num_bars,), (num_bars,), (num_bars, 2)
+  whole = (
     jax.vmap(lambda key, n=n, shape=shape: jax.random.uniform(jax.random.fold_in(key, n), shape))(
       keys_B
     )
     for n, shape in enumerate(shapes, 2 * half)
   )
   seed_Bx2 = jax.random.key_data(keys_B)
-  return Noise(tuple(fields[:half]), tuple(fields[half:]), attributes, chords, returns, seed_Bx2)
+  return Noise(tuple(fields[:half]), tuple(fields[half:]), *whole, seed_Bx2)
 
 
 def numbered_noise(config: ModelConfig, seed, number_B, num_steps: int) -> Noise:
@@ -102,7 +104,7 @@ def child_job(job: Job, config: ModelConfig, index: int, grid: Grid, seen, flat_
   target = job.target_NxPxT
   return Job(
     children(job.region, grid, seen, flat_C, cond, config, config.levels[index]),
-    Noise(noise(job.noise.choice), noise(job.noise.order), None, None, None, None),
+    Noise(noise(job.noise.choice), noise(job.noise.order), *[None] * 5),
     job.scale_N[n_C],
     None if target is None else patches.cut(target, n_C, row_C, col_C, grid.patch),
     None if job.lean_NxS is None else job.lean_NxS[n_C],

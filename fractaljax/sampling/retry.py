@@ -1,9 +1,9 @@
 """Retries: bars whose notes are not as was said are drawn again.
 
-The form, the returns and the chord of a bar follow from its notes, and so of what a model says
-first only notes that have it can come: all others are probability that it wastes. Drawing again
-until a bar is as was said is drawing by what is left, renormalised (rejection sampling), as long as
-all tries are drawn alike.
+What a model says of a bar first, its form, chord, rhythm and so on, follows from its notes, and so
+only notes that have it can come: all others are probability that it wastes. Drawing again until a
+bar is as was said is drawing by what is left, renormalised (rejection sampling), as long as all
+tries are drawn alike.
 
 Some bars a model all but never writes as it said. So in the second half of the tries the notes of
 the echoes become more or less probable, by what the try before had too little or too much of what
@@ -29,7 +29,7 @@ NOT_AS_SAID = 1 << 16
 NOT_YET = 1 << 30
 # Between two tries: of the log odds that are missing, which are of few notes, a half, but no more.
 LEAN, MOST_LEAN = 0.5, 1.0
-PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
+PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL', 'rhythm_NxL'
 
 
 class Walk(NamedTuple):

@@ -50,7 +50,7 @@ def sample_and_tell(
 def score(model: Fractal, plan: Plan, params, crop: Crop, noise: Noise, knobs: Knobs) -> jax.Array:
   """Log probability (nats, (B,)) that `sample` would have drawn these whole rolls, none padded.
 
-  Together with their form, returns and chords, and the attributes that they are given with, if the
+  Together with what is said of their bars, and the attributes that they are given with, if the
   model says these. Nothing is drawn, and so nothing again.
   The sampler's own walk, cached and chunked, with every decision given. For MAR levels it is the
   likelihood in the random orders of `noise`.

@@ -1,17 +1,17 @@
-"""What is decided of rolls as a whole, before any note: attributes, form, returns, harmony."""
+"""What is decided of rolls before any note: their attributes and what is said of their bars."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fractaljax.model import repeat
+from fractaljax.model import density, repeat, rhythm
 from fractaljax.model.bars import empty_cache
 from fractaljax.model.config import ModelConfig
 from fractaljax.model.form import form_of, num_ids, num_parts, parts_of, with_form
 from fractaljax.model.nats import NEVER
 from fractaljax.model.prior import before
 from fractaljax.model.region import Region, known_bars, whole_roll, with_own_form
-from fractaljax.model.said import said_of, with_said
+from fractaljax.model.said import HALVES, said_of, with_said
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
 from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
@@ -46,6 +46,10 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
     asked_L = decoder.knobs.chord_L
     job, more_B = _said(decoder, job, 'harmony', noise.chords, asked_L)
     logp_B += more_B
+  if config.rhythms:
+    for name, half in HALVES.items():
+      job, more_B = _said(decoder, job, name, noise.rhythms[..., half])
+      logp_B += more_B
   return job, logp_B
 
 
@@ -126,6 +130,7 @@ def _said(decoder: Decoder, job: Job, name: str, uniform_BxL, asked_L=()):
   own_BxL, is_own_BxL = said_of(_own(job, config), config)[name], _is_known(job, config)
   num, num_bars = own_BxL.shape
   asked_L = _of_bars(jnp.asarray(asked_L, jnp.int32), num_bars)
+  may_be_BxLxK = _left_open(job.region, name, own_BxL, config)
 
   def body(i, state):
     id_BxL, cache, logp_B = state
@@ -134,11 +139,11 @@ def _said(decoder: Decoder, job: Job, name: str, uniform_BxL, asked_L=()):
     scale_B = rising(decoder, 0, job, (i + 1) / num_bars).scale_N
     logits_Bx1xK = guide(logits, scale_B, decoder)
     logits_Bx1xK = choice.temper(logits_Bx1xK, decoder.knobs.temperature_L[0])
-    uniform_Bx1, own_Bx1, is_own_Bx1 = (
-      jax.lax.dynamic_slice_in_dim(x_BxL, i, 1, axis=1)
-      for x_BxL in (uniform_BxL, own_BxL, is_own_BxL)
+    uniform_Bx1, own_Bx1, is_own_Bx1, may_be_Bx1xK = (
+      jax.lax.dynamic_slice_in_dim(x_BxLx, i, 1, axis=1)
+      for x_BxLx in (uniform_BxL, own_BxL, is_own_BxL, may_be_BxLxK)
     )
-    id_Bx1 = choice.choose_one(logits_Bx1xK, uniform_Bx1)
+    id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)
     id_Bx1 = jnp.where(asked_L[i] == FREE, id_Bx1, asked_L[i])
     id_Bx1 = jnp.where(is_own_Bx1, own_Bx1, id_Bx1)
     id_BxL = jax.lax.dynamic_update_slice_in_dim(id_BxL, id_Bx1, i, axis=1)
@@ -148,6 +153,26 @@ def _said(decoder: Decoder, job: Job, name: str, uniform_BxL, asked_L=()):
   state = (jnp.zeros_like(own_BxL), cache, jnp.zeros(num))
   id_BxL, _, logp_B = jax.lax.fori_loop(0, num_bars, body, state)
   return job._replace(region=with_said(job.region, name, id_BxL, config)), logp_B
+
+
+def _left_open(region: Region, name: str, own_BxL, config: ModelConfig):
+  """Which ids the known notes, which have `own_BxL`, leave open, (B, L, K); K = 1 if all of them.
+
+  A step at which one of them begins is struck, and one of which all is known is as it is. And the
+  bar must have room for those of the other half.
+  """
+  if name not in HALVES:
+    return jnp.ones((*own_BxL.shape, 1), bool)
+  half, is_known_NxT = HALVES[name], (region.tokens_NxPxT != config.codec.unknown).all(axis=1)
+  known_BxL = rhythm.half_of(rhythm.of_steps(is_known_NxT, config), half, config)
+  id_K, own_BxLx1 = jnp.arange(rhythm.num_ids(config)), own_BxL[..., None]
+  may_be_BxLxK = (id_K ^ own_BxLx1) & (known_BxL[..., None] | own_BxLx1) == 0
+  if config.densities:
+    most_BxL = jnp.asarray(density.bounds(config)[1])[region.density_NxL]
+    other_BxL = rhythm.without(region.rhythm_NxL, half, config)
+    num_BxLxK = rhythm.num_struck(other_BxL)[..., None] + rhythm.num_struck(id_K)
+    may_be_BxLxK &= num_BxLxK <= most_BxL[..., None]
+  return may_be_BxLxK
 
 
 def steered(logits_Nx1xK, scale_B, decoder: Decoder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import models
-from fractaljax.model import chord, returns
+from fractaljax.model import chord, returns, rhythm
 from fractaljax.model.bars import empty_cache
 from fractaljax.model.fractal import Fractal
 from fractaljax.model.repeat import id_of, lag_of
@@ -17,9 +17,12 @@ from fractaljax.model.said import with_said
 PATCHES, NUM_BARS = ((2, 2), (2, 1), (1, 1)), 20
 FORM = dict(repeats=20, densities=(1, 3))
 REPRISE = models.tiny(PATCHES, **FORM, echoes=(4, 8), returns=True)
+RHYTHM = models.tiny(((2, 4), (2, 1), (1, 1)), **FORM, echoes=(8, 16), returns=True, rhythms=True)
 CASES = {
   'reprise': (REPRISE, returns.num_ids(REPRISE)),
   'harmony': (models.tiny(PATCHES, **FORM, chords=True), chord.NUM_CHORDS),
+  'pulse': (RHYTHM, rhythm.num_ids(RHYTHM)),
+  'offbeats': (RHYTHM, rhythm.num_ids(RHYTHM)),
 }
 
 
@@ -27,9 +30,12 @@ def region_of(name, id_NxL):
   """Whole rolls of whose bars this is said, and which repeat nothing that is not there."""
   config, _ = CASES[name]
   num, num_bars = id_NxL.shape
-  region = models.random_region(config, 0, num_steps=2 * num_bars, num=num)
+  num_steps = config.levels[0].patch[1] * num_bars
+  region = models.random_region(config, 0, num_steps=num_steps, num=num)
   lag_NxL = np.minimum(lag_of(region.repeat_NxL), np.arange(num_bars))
   region = region.replace(repeat_NxL=jnp.where(lag_NxL > 0, id_of(lag_NxL, 5), 0))
+  if config.rhythms:  # bars of few notes rule rhythms out
+    region = region.replace(density_NxL=jnp.full_like(region.density_NxL, 2))
   return with_said(region, name, id_NxL, config)
 
 

@@ -27,7 +27,7 @@ def model_of(name, codec='onset', scan='time', scale=0.5, seed=0):
     HIERARCHIES[name], None, NUM_PITCHES, codec, scan=scan, halo=HALO, halo_pitches=halo_pitches,
     chord_pitches=5, echoes=echoes, matches=len(echoes) // 2,
     repeats=repeats, densities=(2, 5) if repeats else (), tops=(64, 71) if repeats else (),
-    span=16 if scan == "time" else 0,
+    rhythms=repeats > 0, span=16 if scan == "time" else 0,
   )  # fmt: skip
   return config, models.random_params(config, seed, scale)
 

@@ -25,6 +25,7 @@ BAD_MODEL = [
   ('densities', (1, 3), 'densities'),
   ('tops', (61,), 'tops'),
   ('chords', True, 'chords'),
+  ('rhythms', True, 'rhythms'),
   ('returns', True, 'returns'),
   ('head_width', 0, 'head_width'),
   ('head_depth', -1, 'head_depth'),
@@ -82,6 +83,10 @@ def test_a_bad_value_of_the_model_is_refused_by_its_name(key, value, named):
     *(
       ('returns', dict(patches=((2, 2), (2, 1), (1, 1)), repeats=1, returns=True, echoes=echoes))
       for echoes in ((), (5,), (4, 5))
+    ),
+    *(
+      ('rhythms', dict(patches=((2, steps), (2, 1), (1, 1)), repeats=1, rhythms=True))
+      for steps in (3, 18)
     ),
     ('halo_pitches', dict(scan='pitch', halo_pitches=1)),
   ],

@@ -15,7 +15,9 @@ NUM_STEPS = 8
 @functools.cache
 def losses_of(generators=('ar', 'ar'), gate=True):
   """A model and a jitted function from crops to its losses, one key for all."""
-  form = dict(repeats=3, densities=(1, 3), tops=(61,)) if generators[0] == 'ar' else {}
+  form = (
+    dict(repeats=3, densities=(1, 3), tops=(61,), rhythms=True) if generators[0] == 'ar' else {}
+  )
   config = models.tiny(generators=generators, gate=gate, **form)
   params = models.random_params(config)
 

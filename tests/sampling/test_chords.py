@@ -92,11 +92,15 @@ def test_a_chord_is_what_is_asked_for_what_is_known_and_else_drawn():
 
 
 @pytest.mark.parametrize(
-  ('field', 'num_steps', 'changes'),
-  [('chord_NxL', 2, dict(chords=True)), ('return_NxL', 3, dict(returns=True, echoes=(2,)))],
+  ('field', 'patch', 'num_steps', 'changes'),
+  [
+    ('chord_NxL', (2, 1), 2, dict(chords=True)),
+    ('return_NxL', (2, 1), 3, dict(returns=True, echoes=(2,))),
+    ('rhythm_NxL', (2, 2), 4, dict(rhythms=True)),
+  ],
 )
-def test_chords_and_returns_are_as_frequent_as_they_are_likely(field, num_steps, changes):
-  config = models.tiny(((2, 1), (1, 1)), repeats=1, **changes)
+def test_what_is_said_of_bars_is_as_frequent_as_it_is_likely(field, patch, num_steps, changes):
+  config = models.tiny((patch, (1, 1)), repeats=1, **changes)
   params, num = models.random_params(config, scale=0.2), 16_000
   unknown_NxPxT = np.full((num, 2, num_steps), config.codec.unknown)
   crop = models.as_crop(unknown_NxPxT, config.halo, config.codec)

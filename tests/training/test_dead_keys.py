@@ -59,6 +59,7 @@ COMPUTED = {
   'model.tops': (62, 70),
   'model.returns': True,
   'model.chords': True,
+  'model.rhythms': True,
   'model.hide': 0.5,
   'model.head_width': 9,
   'model.head_depth': 2,
@@ -132,6 +133,7 @@ NEEDS = {
   'model.tops': {'model.repeats': 2},
   'model.returns': {'model.repeats': 2, 'model.echoes': (16,)},
   'model.chords': {'model.repeats': 2},
+  'model.rhythms': {'model.repeats': 2},
 }
 
 
