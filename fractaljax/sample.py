@@ -19,7 +19,7 @@ from fractaljax.music.crop import Crop, transposed
 from fractaljax.music.notes import PITCH, VELOCITY, Song
 from fractaljax.music.pictures import save_roll
 from fractaljax.music.sound import as_wav, synthesise
-from fractaljax.sampling import chords, form, known
+from fractaljax.sampling import chords, form, known, rhythm
 
 _CHECKPOINT = flags.DEFINE_string(
   'checkpoint', None, 'folder of a training run or an export', required=True
@@ -54,6 +54,9 @@ _FORM = flags.DEFINE_string(
 )
 _CHORDS = flags.DEFINE_string(
   'chords', None, 'chords of the bars, as "C Am F G": % is the one before again, ? any'
+)
+_RHYTHM = flags.DEFINE_string(
+  'rhythm', None, 'where notes begin, a bar as "x.x. x... x.x. x... |": % is the bar before, ? any'
 )
 _TRIES = flags.DEFINE_integer(
   'tries', 6, 'times a bar is drawn, at most, until its notes are as was said of it', lower_bound=1
@@ -110,14 +113,17 @@ def main(_):
     nucleus=_TOP_P.value < 1, guided=guided, rising=_GUIDANCE_RISES.value, tries=_TRIES.value
   )
   temperatures = _temperatures(len(config.levels))
-  num_steps, repeat_L, chord_L = crop.tokens_PxT.shape[1], (), ()
+  num_steps, repeat_L, chord_L, rhythm_L = crop.tokens_PxT.shape[1], (), (), ()
   if _FORM.value is not None:
     repeat_L = form.parse(_FORM.value, config, num_steps, song.steps_per_bar)
   if _CHORDS.value is not None:
     chord_L = chords.parse(_CHORDS.value, config, num_steps, song.steps_per_bar, shift)
+  if _RHYTHM.value is not None:
+    rhythm_L = rhythm.parse(_RHYTHM.value, config, num_steps, song.steps_per_bar)
   knobs = make_knobs(
-    config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L, chord_L
-  )
+    config, temperatures, _GATE_BIAS.value, _TOP_P.value, _GUIDANCE.value, repeat_L, chord_L,
+    rhythm_L,
+  )  # fmt: skip
   drawn = draw(
     trained.model,
     trained.params,

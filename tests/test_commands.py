@@ -17,7 +17,7 @@ from fractaljax.music import corpus, midi
 from fractaljax.music.attributes import ATTRIBUTES, parse
 from fractaljax.music.crop import transposed
 from fractaljax.music.notes import PITCH
-from fractaljax.sampling.form import FREE
+from fractaljax.sampling.asked import FREE
 from runs import write_run, xla_flags
 
 TINY = (
@@ -230,6 +230,7 @@ def test_an_autoregressive_model_continues_but_does_not_repaint(songs, tmp_path)
   assert 'config.model.repeats' in refusal('sample', *model, '--form=A2 A2')
   assert 'config.model.repeats' in refusal('sample', *model, '--tries=2')
   assert 'config.model.chords' in refusal('sample', *model, '--chords=C')
+  assert 'config.model.rhythms' in refusal('sample', *model, '--rhythm=?')
   assert 'config.model.attributes' in refusal('sample', *model, '--attributes=density=5')
   data = f'--config.data.directory={songs / "prepared"}'
   line = refusal('main', *TINY, IN_ORDER, data, f'--workdir={workdir}', '--config.model.halo=8')
@@ -245,12 +246,12 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   write_run(workdir, config)
   model = (f'--checkpoint={workdir}', f'--output={tmp_path / "out"}', '--num=1', '--steps=64')
   asked = '--form=A1 B1 A1', '--attributes=density=5,key=Am', '--guidance=2', '--top_p=0.5'
-  asked += '--chords=C ? | Am %', '--tries=3'
+  asked += '--chords=C ? | Am %', '--rhythm=x... x... x... x.x. | %', '--tries=3'
   heard = what_the_sampler_hears(*model, *asked, '--temperature=0.5,1', '--gate_bias=-1')
   assert heard == {
     'temperature_L': [0.5, 1.0], 'gate_bias': -1.0, 'top_p': 0.5, 'guidance': 2.0,
-    'repeat_L': [FREE, FREE, 2, FREE], 'chord_L': [1, FREE, 22, 22], 'guided': True,
-    'nucleus': True, 'tries': 3,
+    'repeat_L': [FREE, FREE, 2, FREE], 'chord_L': [1, FREE, 22, 22],
+    'rhythm_L': [0x5111] * 2, 'guided': True, 'nucleus': True, 'tries': 3,
     'attributes': parse('density=5,key=Am', config.model.attributes).tolist(),
   }  # fmt: skip
   assert last_json(run('sample', *model, *asked))['samples'] == 1
@@ -264,6 +265,7 @@ def test_a_piece_is_written_in_the_form_and_with_the_attributes_that_are_asked_f
   assert '--steps=80' in refusal('sample', *model, '--form=A3 B2')
   assert 'A8 B8' in refusal('sample', *model, '--form=')
   assert "'C7'" in refusal('sample', *model, '--chords=C7')
+  assert "'x.x.'" in refusal('sample', *model, '--rhythm=x.x.')
 
 
 def test_curves_of_runs_are_drawn_into_one_picture(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
-from fractaljax.sampling.form import FREE
+from fractaljax.sampling.asked import check_length, check_model, ids_of
 
 _STEPS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
 _SIGNS = {'': 0, '#': 1, 'b': -1}
@@ -29,32 +29,18 @@ def parse(
   Raises:
     UserError: a name is none, they are more than the bars, or the model says no chords.
   """
-  patch_steps = config.levels[0].patch[1]
-  if not config.chords or steps_per_bar != patch_steps:
-    raise UserError(
-      f'--chords={chords} needs a model that says its chords, with bars of {steps_per_bar} steps; '
-      'train one with config.model.chords, and config.model.patches that begin with a bar'
-    )
-  names, most = chords.replace('|', ' ').split(), num_steps // patch_steps
-  if len(names) > most:
-    raise UserError(
-      f'--chords={chords} has {len(names)} bars, and there are {most}; '
-      f'give --steps={len(names) * patch_steps} or fewer chords'
-    )
-  ids = []
-  for name in names:
+  asked, names = f'--chords={chords}', chords.replace('|', ' ').split()
+  check_model(asked, config.chords, 'its chords', 'chords', config, steps_per_bar)
+  check_length(asked, len(names), num_steps, steps_per_bar)
+
+  def read(name: str) -> int:
     found = _NAME.fullmatch(name)
-    if name == '?':
-      ids.append(FREE)
-    elif name == '%' and ids:
-      ids.append(ids[-1])
-    elif found:
-      letter, sign, minor = found.groups()
-      root = (_STEPS[letter] + _SIGNS[sign] + shift) % 12
-      ids.append(1 + 12 * bool(minor) + root)
-    else:
+    if not found:
       raise UserError(
-        f'--chords={chords}: {name!r} is no major or minor triad; write them as "C Am F G", one a '
-        'bar, % for the one before again and ? for any'
+        f'{asked}: {name!r} is no major or minor triad; write them as "C Am F G", one a bar, % for '
+        'the one before again and ? for any'
       )
-  return np.array(ids, np.int32)
+    letter, sign, minor = found.groups()
+    return 1 + 12 * bool(minor) + (_STEPS[letter] + _SIGNS[sign] + shift) % 12
+
+  return np.array(ids_of(names, read), np.int32)

@@ -6,8 +6,7 @@ import numpy as np
 
 from fractaljax.errors import UserError
 from fractaljax.model.config import ModelConfig
-
-FREE = -1  # left to the model
+from fractaljax.sampling.asked import FREE, check_length, check_model
 
 
 def parse(form: str, config: ModelConfig, num_steps: int, steps_per_bar: int) -> np.ndarray:
@@ -25,27 +24,18 @@ def parse(form: str, config: ModelConfig, num_steps: int, steps_per_bar: int) ->
   Raises:
     UserError: no such sections; they are longer than the piece, or the model cannot repeat them.
   """
-  patch_steps = config.levels[0].patch[1]
-  if not config.repeats or steps_per_bar != patch_steps:
-    raise UserError(
-      f'--form={form} needs a model that says which bars repeat, with bars of {steps_per_bar} '
-      'steps; train one with config.model.repeats, and config.model.patches that begin with a bar'
-    )
+  asked = f'--form={form}'
+  check_model(asked, config.repeats > 0, 'which bars repeat', 'repeats', config, steps_per_bar)
   if re.fullmatch(r'\s*([A-Za-z]+[1-9]\d*[\s,]*)+', form) is None:
-    raise UserError(f'--form={form}: give sections with their bars, as "A8 B8 A8"')
+    raise UserError(f'{asked}: give sections with their bars, as "A8 B8 A8"')
   sections = [(name, int(bars)) for name, bars in re.findall(r'([A-Za-z]+)(\d+)', form)]
-  num_bars, longest = sum(bars for _, bars in sections), num_steps // patch_steps
-  if num_bars > longest:
-    raise UserError(
-      f'--form={form} has {num_bars} bars, and there are {longest}; '
-      f'give --steps={num_bars * patch_steps} or fewer bars'
-    )
-  repeat_L, begun, bar = np.full(longest, FREE, np.int32), {}, 0
+  check_length(asked, sum(bars for _, bars in sections), num_steps, steps_per_bar)
+  repeat_L, begun, bar = np.full(num_steps // steps_per_bar, FREE, np.int32), {}, 0
   for name, bars in sections:
     first, length = begun.get(name, (0, 0))
     if length and bar - first > config.repeats:
       raise UserError(
-        f'--form={form}: {name} is {bar - first} bars before the bar that repeats it, and this '
+        f'{asked}: {name} is {bar - first} bars before the bar that repeats it, and this '
         f'model can repeat what is {config.repeats} bars before, at most (config.model.repeats)'
       )
     repeat_L[bar : bar + min(bars, length)] = bar - first

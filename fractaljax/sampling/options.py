@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fractaljax.model.chord import NUM_CHORDS
 from fractaljax.model.config import ModelConfig
-from fractaljax.sampling.form import FREE
+from fractaljax.sampling.asked import FREE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Knobs(NamedTuple):
     repeat_L: what the first patches are to repeat, see `fractaljax.sampling.form`; FREE ones and
       those after the last one are left to the model. Another length is compiled again.
     chord_L: the same of their chords, see `fractaljax.sampling.chords`.
+    rhythm_L: the same of their rhythms, see `fractaljax.sampling.rhythm`.
   """
 
   temperature_L: jax.Array
@@ -51,6 +52,7 @@ class Knobs(NamedTuple):
   guidance: jax.Array
   repeat_L: jax.Array
   chord_L: jax.Array
+  rhythm_L: jax.Array
 
 
 def make_knobs(
@@ -61,20 +63,25 @@ def make_knobs(
   guidance: float = 1.0,
   repeat_L: Sequence[int] = (),
   chord_L: Sequence[int] = (),
+  rhythm_L: Sequence[int] = (),
 ) -> Knobs:
   """Knobs from plain numbers; one temperature stands for all levels.
 
   Raises:
-    ValueError: there is nothing that far back to repeat, there is no such chord, or the model says
-      nothing of them.
+    ValueError: there is nothing that far back to repeat, there is no such chord or rhythm, or the
+      model says nothing of them.
   """
-  for i, lag in enumerate(repeat_L):
-    if not FREE <= lag <= min(i, config.repeats):
-      raise ValueError(f'repeat_L[{i}] is {lag}, not in -1 .. {min(i, config.repeats)}')
-  for i, chord in enumerate(chord_L):
-    if not FREE <= chord < NUM_CHORDS * config.chords:
-      raise ValueError(f'chord_L[{i}] is {chord}, not in -1 .. {NUM_CHORDS * config.chords - 1}')
+  num_rhythms = 2 ** config.levels[0].patch[1] * config.rhythms
+  each = {
+    'repeat_L': (repeat_L, [min(i, config.repeats) for i in range(len(repeat_L))]),
+    'chord_L': (chord_L, [NUM_CHORDS * config.chords - 1] * len(chord_L)),
+    'rhythm_L': (rhythm_L, [num_rhythms - 1] * len(rhythm_L)),
+  }
+  for name, (asked_L, most_L) in each.items():
+    for i, (asked, most) in enumerate(zip(asked_L, most_L, strict=True)):
+      if not FREE <= asked <= most:
+        raise ValueError(f'{name}[{i}] is {asked}, not in {FREE} .. {most}')
   temperature_L = jnp.broadcast_to(jnp.asarray(temperature, jnp.float32), len(config.levels))
   numbers = (jnp.float32(x) for x in (gate_bias, top_p, guidance))
-  asked = (jnp.asarray(x_L, jnp.int32) for x_L in (repeat_L, chord_L))
+  asked = (jnp.asarray(x_L, jnp.int32) for x_L in (repeat_L, chord_L, rhythm_L))
   return Knobs(temperature_L, *numbers, *asked)

@@ -14,8 +14,8 @@ from fractaljax.model.region import Region, known_bars, whole_roll, with_own_for
 from fractaljax.model.said import HALVES, said_of, with_said
 from fractaljax.music.crop import Crop
 from fractaljax.sampling import choice
+from fractaljax.sampling.asked import FREE
 from fractaljax.sampling.decision import Decoder, branch, guide, rising, tile
-from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import Job, Noise
 
 
@@ -47,8 +47,10 @@ def decide_whole(decoder: Decoder, crop: Crop, noise: Noise, target_BxPxT=None):
     job, more_B = _said(decoder, job, 'harmony', noise.chords, asked_L)
     logp_B += more_B
   if config.rhythms:
+    rhythm_L = decoder.knobs.rhythm_L
     for name, half in HALVES.items():
-      job, more_B = _said(decoder, job, name, noise.rhythms[..., half])
+      asked_L = jnp.where(rhythm_L == FREE, FREE, rhythm.half_of(rhythm_L, half, config))
+      job, more_B = _said(decoder, job, name, noise.rhythms[..., half], asked_L)
       logp_B += more_B
   return job, logp_B
 
@@ -79,14 +81,17 @@ def _form(decoder: Decoder, job: Job):
 
   Bars of which all is known have that of their notes, and so have those of a target. Of one that is
   asked to repeat another the model says how much of it comes again, and of one of which some notes
-  are known how many there are with these and how high they go.
+  are known how many there are with these and how high they go. One that is asked for a rhythm has a
+  note for each of its steps.
   """
   config, branches = decoder.model.config, decoder.branches
   known = branch(job.region, branches)
   own_BxL, is_own_BxL = form_of(_own(job, config), config), _is_known(job, config)
   num, num_bars = own_BxL.shape
   asked_L = _of_bars(decoder.knobs.repeat_L, num_bars)
+  rhythm_L = _of_bars(decoder.knobs.rhythm_L, num_bars)
   repeat_K, *bins_2xK = parts_of(np.arange(num_ids(config)), config)
+  fewest_K, most_K = (x_B[bins_2xK[0]] for x_B in density.bounds(config))
   lag_K, (_, *least_2xBxL) = repeat.lag_of(repeat_K), parts_of(own_BxL, config)
 
   def body(i, state):
@@ -100,6 +105,9 @@ def _form(decoder: Decoder, job: Job):
       for x_BxL in (job.noise.order[0][:, 0], own_BxL, is_own_BxL, *least_2xBxL)
     )
     may_be_Bx1xK = (asked_L[i] == FREE) | (asked_L[i] == lag_K)
+    num_struck = rhythm.num_struck(rhythm_L[i])
+    is_room_K = (num_struck <= most_K) & ((num_struck > 0) | (fewest_K == 0))
+    may_be_Bx1xK &= (rhythm_L[i] == FREE) | is_room_K
     for bin_K, least_Bx1 in zip(bins_2xK, least_2xBx1, strict=True):
       may_be_Bx1xK &= bin_K >= least_Bx1[..., None]
     id_Bx1 = choice.choose_one(jnp.where(may_be_Bx1xK, logits_Bx1xK, NEVER), uniform_Bx1)

@@ -11,8 +11,8 @@ from fractaljax.errors import UserError
 from fractaljax.model import chord
 from fractaljax.model.fractal import Fractal
 from fractaljax.sampling import chords
+from fractaljax.sampling.asked import FREE
 from fractaljax.sampling.decision import Decoder
-from fractaljax.sampling.form import FREE
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
 from fractaljax.sampling.whole import decide_whole

@@ -13,6 +13,7 @@ from fractaljax.model import repeat
 from fractaljax.model.form import form_of, num_ids, parts_of
 from fractaljax.model.fractal import Fractal
 from fractaljax.sampling import form
+from fractaljax.sampling.asked import FREE
 from fractaljax.sampling.decision import Decoder
 from fractaljax.sampling.job import make_noise
 from fractaljax.sampling.options import Plan, make_knobs
@@ -20,7 +21,6 @@ from fractaljax.sampling.sampler import sample
 from fractaljax.sampling.whole import decide_whole, steered
 
 BARS = models.tiny(((2, 16), (2, 1), (1, 1)), repeats=8)
-FREE = form.FREE
 
 
 @pytest.mark.parametrize(
