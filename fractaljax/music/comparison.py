@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fractaljax.music.excerpt import excerpts, spread
-from fractaljax.music.metrics import FIGURES, Figure, mean, onset_histogram, values_of
+from fractaljax.music.metrics import FIGURES, Figure, joined, mean, onset_histogram, values_of
 from fractaljax.music.notes import Song
 from fractaljax.music.overlap import overlap
 from fractaljax.music.repetition import all_bar_names, copied_bars
@@ -19,6 +19,7 @@ class Row(NamedTuple):
   Attributes:
     name: of the figure.
     samples, songs: its mean.
+    train: that of training songs; None without these.
     error: standard error of the difference of the two, as if all excerpts were of songs of their
       own; a single one has none to add.
     overlap: of the distributions of samples and songs, 0 .. 1.
@@ -28,6 +29,7 @@ class Row(NamedTuple):
   name: str
   samples: float
   songs: float
+  train: float | None
   error: float
   overlap: float
   ceiling: float | None
@@ -36,6 +38,11 @@ class Row(NamedTuple):
   def ratio(self) -> float | None:
     """Samples over songs; None where the songs have nothing."""
     return self.samples / self.songs if self.songs else None
+
+  @property
+  def is_close(self) -> bool:
+    """Whether the mean is within 5 % of the songs'."""
+    return _is_close(self.samples, self.songs)
 
   @property
   def z(self) -> float | None:
@@ -62,7 +69,15 @@ class Comparison(NamedTuple):
   @property
   def num_close(self) -> int:
     """How many means are within 5 % of the songs'."""
-    return sum(abs(row.samples - row.songs) <= 0.05 * abs(row.songs) for row in self.rows)
+    return sum(row.is_close for row in self.rows)
+
+  @property
+  def num_close_in_train(self) -> int | None:
+    """How many of those of training songs are; None without these."""
+    trains = [row.train for row in self.rows]
+    if None in trains:
+      return None
+    return sum(_is_close(row.train, row.songs) for row in self.rows)
 
   @property
   def overlap(self) -> float:
@@ -87,6 +102,8 @@ class Comparison(NamedTuple):
         f'{_shown(row.z, 8)}{_shown(row.overlap, 9)}{_shown(row.ceiling, 9)}'
       )
     close = f'{self.num_close} of {len(self.rows)} means within 5 %'
+    if self.num_close_in_train is not None:
+      close += f', of training songs {self.num_close_in_train}'
     return '\n'.join([*lines, f'{close:70}{_shown(self.overlap, 9)}{_shown(self.ceiling, 9)}'])
 
   def summary(self) -> dict:
@@ -96,6 +113,7 @@ class Comparison(NamedTuple):
       'samples': self.num_samples,
       'excerpts': self.num_excerpts,
       'within_5_percent': [self.num_close, len(self.rows)],
+      'within_5_percent_train': self.num_close_in_train,
       'overlap': _rounded(self.overlap),
       'ceiling': _rounded(self.ceiling),
       **{row.name: [round(row.samples, 4), round(row.songs, 4)] for row in rows},
@@ -145,19 +163,25 @@ def compare(
 def _row(
   name: str, figure: Figure, samples: list[Song], songs: list[Song], train: list[Song] | None
 ) -> Row:
-  a_N, b_M = values_of(figure, samples), values_of(figure, songs)
-  ceiling = None
+  of_samples, of_songs = ([figure.values(song) for song in of] for of in (samples, songs))
+  a_N, b_M = joined(of_samples), joined(of_songs)
+  train_mean = ceiling = None
   if train is not None:
-    ceiling = overlap(values_of(figure, train), b_M, figure.bin_width)
-  error = (_variance(figure, samples) + _variance(figure, songs)) ** 0.5
-  return Row(name, mean(a_N), mean(b_M), error, overlap(a_N, b_M, figure.bin_width), ceiling)
+    c_K = values_of(figure, train)
+    train_mean, ceiling = mean(c_K), overlap(c_K, b_M, figure.bin_width)
+  error = (_variance(of_samples) + _variance(of_songs)) ** 0.5
+  likeness = overlap(a_N, b_M, figure.bin_width)
+  return Row(name, mean(a_N), mean(b_M), train_mean, error, likeness, ceiling)
 
 
-def _variance(figure: Figure, songs: list[Song]) -> float:
-  """That of the mean over songs of a figure's mean in each, from how these differ."""
-  each = [values_of(figure, [song]) for song in songs]
-  means = [mean(values) for values in each if len(values)]
+def _variance(of_songs: list[np.ndarray]) -> float:
+  """That of the mean over songs of the means of their values, from how these differ."""
+  means = [mean(values) for values in of_songs if len(values)]
   return float(np.var(means, ddof=1)) / len(means) if len(means) > 1 else 0.0
+
+
+def _is_close(mean_: float, songs: float) -> bool:
+  return abs(mean_ - songs) <= 0.05 * abs(songs)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,7 +1,7 @@
 """What songs are like, in a few figures: for data and samples side by side."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +34,12 @@ def statistics(songs: Sequence[Song]) -> dict[str, float]:
 
 def values_of(figure: Figure, songs: Sequence[Song]) -> np.ndarray:
   """The figure's values of all songs together."""
-  return np.concatenate([np.zeros(0, int), *map(figure.values, songs)])
+  return joined(map(figure.values, songs))
+
+
+def joined(of_songs: Iterable[np.ndarray]) -> np.ndarray:
+  """Values of songs together."""
+  return np.concatenate([np.zeros(0, int), *of_songs])
 
 
 def mean(values: np.ndarray) -> float:

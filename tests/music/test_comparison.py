@@ -33,6 +33,9 @@ def test_a_mean_is_close_within_5_percent_on_either_side(songs):
   for factor, is_close in ((1.049, 1), (0.951, 1), (1.051, 0), (0.949, 0)):
     rows = [row._replace(samples=row.songs * factor) for row in found.rows if row.songs]
     assert found._replace(rows=rows).num_close == is_close * len(rows)
+    rows = [row._replace(train=row.songs * factor) for row in found.rows if row.songs]
+    assert found._replace(rows=rows).num_close_in_train == is_close * len(rows)
+  assert found.num_close_in_train is None
 
 
 def test_the_ceiling_is_of_as_many_excerpts_as_there_are_samples(songs):
@@ -92,10 +95,12 @@ def test_the_table_and_its_json_have_every_figure(songs):
   assert [line.split()[0] for line in lines[1:-1]] == names
   assert len(set(map(len, lines))) == 1
   assert lines[-1].split()[:3] == [str(found.num_close), 'of', str(len(FIGURES))]
+  assert f'of training songs {found.num_close_in_train} ' in lines[-1]
   assert float(lines[-1].split()[-1]) == pytest.approx(found.ceiling, abs=1e-2)
   summary = json.loads(json.dumps(found.summary()))
   shown = [float(text) for text in lines[1].split()[1:3]]
   assert summary['within_5_percent'] == [found.num_close, len(FIGURES)]
+  assert summary['within_5_percent_train'] == found.num_close_in_train
   assert summary['errors']['notes_per_bar'] == pytest.approx(found.rows[0].error, abs=1e-3)
   assert summary['notes_per_bar'] == pytest.approx(shown, abs=1e-3)
   for part in ('errors', 'ratios', 'overlaps', 'ceilings'):
