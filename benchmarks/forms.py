@@ -65,7 +65,7 @@ _SEED = flags.DEFINE_integer('seed', 0, 'sample i is a function of the seed and 
 @functools.partial(jax.jit, static_argnums=0)
 def _said(model: Fractal, params, crop, noise, knobs):
   job, _ = decide_whole(Decoder(model, params, knobs, Plan()), crop, noise)
-  return {name: getattr(job.region, name) for name in PARTS}
+  return {name: getattr(job.region, name) for name in (*PARTS, 'rhythm_NxL')}
 
 
 def said_forms(trained: Trained, num: int, nothing: Crop) -> dict[str, np.ndarray | None]:

@@ -21,7 +21,6 @@ NO_FORM = {
   'model.tops': (),
   'model.returns': False,
   'model.chords': False,
-  'model.rhythms': False,
 }
 # Three levels of 12x16, 4x4 and 1x1; about as many parameters as bars_small has without form.
 SQUARE = NO_FORM | {
@@ -40,7 +39,7 @@ VARIANTS = {
   'musical, ar, no tops': {'model.tops': ()},
   'musical, ar, no returns': {'model.returns': False},
   'musical, ar, no chords': {'model.chords': False},
-  'musical, ar, no rhythms': {'model.rhythms': False},
+  'musical, ar, rhythms': {'model.rhythms': True},
   'musical, ar, no matches': {'model.matches': 0},
   'musical, ar, no pitches around': {'model.halo_pitches': 0, 'model.chord_pitches': 0},
   'musical, ar, no gate': {'model.gate': False},

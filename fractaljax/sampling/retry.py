@@ -1,7 +1,7 @@
 """Retries: bars whose notes are not as was said are drawn again.
 
-What a model says of a bar first, its form, chord, rhythm and so on, follows from its notes, and so
-only notes that have it can come: all others are probability that it wastes. Drawing again until a
+What a model says of a bar first, its form, chord and so on, follows from its notes, and so only
+notes that have it can come: all others are probability that it wastes. Drawing again until a
 bar is as was said is drawing by what is left, renormalised (rejection sampling), as long as all
 tries are drawn alike.
 
@@ -29,7 +29,9 @@ NOT_AS_SAID = 1 << 16
 NOT_YET = 1 << 30
 # Between two tries: of the log odds that are missing, which are of few notes, a half, but no more.
 LEAN, MOST_LEAN = 0.5, 1.0
-PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL', 'rhythm_NxL'
+# Not the rhythm: nothing begins elsewhere anyway, and to draw again where a note goes on alone at a
+# step that is struck would favour notes that end early.
+PARTS = 'repeat_NxL', 'density_NxL', 'top_NxL', 'return_NxL', 'chord_NxL'
 
 
 class Walk(NamedTuple):

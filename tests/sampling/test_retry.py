@@ -93,7 +93,7 @@ def test_bars_are_drawn_by_what_is_left():
 
 SMALL = models.tiny(
   ((2, 2), (2, 1), (1, 1)), repeats=3, densities=(1, 2), tops=(61,), echoes=(4,), returns=True,
-  chords=True, rhythms=True,
+  chords=True,
 )  # fmt: skip
 
 
