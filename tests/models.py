@@ -146,8 +146,9 @@ def random_region(config: ModelConfig, index: int, num_steps: int = 0, num: int 
   if config.chords:
     chord_NxL = jnp.asarray(rng.integers(0, NUM_CHORDS, (num, num_bars)))
   if config.rhythms:
-    num_rhythms = 2 ** config.levels[0].patch[1]
-    rhythm_NxL = jnp.asarray(rng.integers(0, num_rhythms, (num, num_bars)))
+    # Every other one without a note: gates of others of the first level are certain.
+    rhythms = rng.integers(0, 2 ** config.levels[0].patch[1], (num, num_bars))
+    rhythm_NxL = jnp.asarray(rhythms * rng.integers(0, 2, (num, num_bars)))
     begun_N = jnp.asarray(rng.integers(0, 2, num)) if index else None
   return Region(
     jnp.asarray(rng.integers(0, config.codec.num_values + 2, canvas_shape), jnp.int32),

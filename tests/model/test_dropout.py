@@ -109,9 +109,8 @@ def test_cells_are_hidden_in_training_and_never_in_scoring():
 
 def test_what_is_counted_stays_whole_in_training():
   config = models.tiny(
-    ((2, 2), (2, 1), (1, 1)), halo=2, chord_pitches=1, repeats=1, densities=(1, 2), tops=(61,),
-    rhythms=True,
-  )  # fmt: skip
+    ((2, 2), (2, 1), (1, 1)), halo=2, chord_pitches=1, repeats=1, densities=(1, 2), tops=(61,)
+  )
   params = models.random_params(config)
   # Notes that come again, so that both rooms and hints count them.
   crop = models.as_crop(np.ones((3, 2, 4), np.int32), config.halo, config.codec)

@@ -92,7 +92,7 @@ CASES = [
   ('bars', True, (1, 2), ()),
   ('bars', False, (), ()),
   ('steps', True, (), (61,)),
-  ('steps', False, (1,), (61,)),
+  ('steps', False, (1,), ()),
 ]
 
 
