@@ -63,6 +63,12 @@ class Grid:
     p, t = self.patch
     return jnp.repeat(jnp.repeat(self.from_scan(x_NxL), p, axis=1), t, axis=2)
 
+  def sum_below(self, x_xPxT):
+    """Sums over the cells below each patch, at its own steps, (M, L); M are all axes before P."""
+    p, t = self.patch
+    sum_MxRxC = x_xPxT.reshape(-1, self.rows, p, self.cols, t).sum(axis=(2, 4))
+    return self.to_scan(jnp.cumsum(sum_MxRxC, axis=1) - sum_MxRxC)
+
   def corners(self, flat_C):
     """Region, row and column (in cells) of the first cell of the patches numbered over N x L."""
     n_C, i_C = flat_C // len(self), flat_C % len(self)

@@ -58,7 +58,5 @@ def begun_before(region: Region, seen_NxQxW, grid: Grid, config: ModelConfig):
 
   As far as the largest region of just these steps goes, and as far as it is known.
   """
-  (p, t), is_note_NxPxT = grid.patch, config.codec.is_note(region.inner(seen_NxQxW))
-  num_NxRxC = is_note_NxPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
-  begun_NxL = grid.to_scan(jnp.cumsum(num_NxRxC, axis=1) - num_NxRxC) > 0
+  begun_NxL = grid.sum_below(config.codec.is_note(region.inner(seen_NxQxW))) > 0
   return begun_NxL | (region.begun_N[:, None] > 0) if grid.cols == 1 else begun_NxL

@@ -108,11 +108,8 @@ def count_below(here_NxPxT, then_NxExPxT, grid: Grid, codec: Codec):
   Returns:
     (N, E, L, 4), counts.
   """
-  (num, num_echoes), (p, t) = then_NxExPxT.shape[:2], grid.patch
-  cells_NxEx4xPxT = _compared(here_NxPxT, then_NxExPxT, codec)
-  num_MxRxC = cells_NxEx4xPxT.reshape(-1, grid.rows, p, grid.cols, t).sum(axis=(2, 4))
-  below_MxRxC = jnp.cumsum(num_MxRxC, axis=1) - num_MxRxC
-  below_MxL = grid.to_scan(below_MxRxC)
+  num, num_echoes = then_NxExPxT.shape[:2]
+  below_MxL = grid.sum_below(_compared(here_NxPxT, then_NxExPxT, codec))
   return below_MxL.reshape(num, num_echoes, 4, -1).swapaxes(2, 3)
 
 
